@@ -1,0 +1,3 @@
+"""Finds what is worth labelling and training on."""
+
+PARTS: dict[str, dict[str, str]] = {}

@@ -1,0 +1,86 @@
+"""Mining in a run: what is wrong in the user's own training rows, and which attack successes teach most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparring.context import Context, Event
+from sparring.record import Record
+from sparring.store import source_of
+
+from . import duplicates, label_issues
+from . import select as selection
+
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("name", pa.string()), ("value", pa.float64()), ("by", pa.string()), ("round", pa.int64()),
+     ("flagged", pa.bool_()), ("detail", pa.string())]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """About the training rows: ids of suspect labels, worst first, and the number of near-duplicate groups."""
+
+    label_issues: tuple[str, ...]
+    near_duplicate_groups: int
+
+
+def examine(ctx: Context) -> Findings:
+    """Label issues and near duplicates among the real training rows; once a run, since those rows do not change."""
+    rows = ctx.corpus.by("train")
+    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, duplicates)}
+
+    def make() -> pa.Table:
+        vectors = ctx.embedder.encode([r.text or "" for r in rows])
+        numbers = [ctx.policy.labels.index(r.label_name) for r in rows]
+        issues = label_issues.find(vectors, numbers, [r.group for r in rows], seed=ctx.job.seed)
+        group = duplicates.near_duplicate_groups(vectors, ctx.job.mining.near_duplicate)
+        found: list[dict[str, Any]] = []
+        for i, row in enumerate(rows):
+            common = {"id": row.id, "by": ctx.embedder.name, "round": 0}
+            suggested = ctx.policy.labels[int(issues.suggested[i])]
+            found.append({**common, "name": "label_quality", "value": float(issues.quality[i]),
+                          "flagged": bool(issues.flagged[i]), "detail": suggested})  # fmt: skip
+            if group[i] >= 0:
+                found.append({**common, "name": "near_duplicate", "value": 1.0, "flagged": True, "detail": str(group[i])})
+        return pa.Table.from_pylist(found, schema=SCHEMA)
+
+    table = ctx.run.table("round-00/mined/data-00000.parquet", key, make).to_pylist()
+    suspect = sorted((r for r in table if r["name"] == "label_quality" and r["flagged"]), key=lambda r: r["value"])
+    groups = len({r["detail"] for r in table if r["name"] == "near_duplicate"})
+    ctx.progress(Event("mine", 0, 1, 1, {"label_issues": len(suspect), "near_duplicate_groups": groups}))
+    return Findings(tuple(r["id"] for r in suspect), groups)
+
+
+def pick(ctx: Context, hard: Sequence[Record], scores: Sequence[float], threshold: float, *, round: int) -> list[Record]:
+    """The successes worth training on under the round's budget. `scores` are the target's; lower is more wrong."""
+    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "code": source_of(selection)}
+
+    def make() -> pa.Table:
+        vectors = ctx.embedder.encode([r.text or "" for r in hard])
+        hardness = np.clip((threshold - np.asarray(scores)) / max(threshold, 1e-9), 0, 1)
+        kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
+        chosen = set(selection.select(hardness, vectors, kinds, ctx.job.mining.select, near=ctx.job.mining.near_duplicate))
+        found = [
+            {
+                "id": r.id,
+                "name": "hardness",
+                "value": float(h),
+                "by": "margin",
+                "round": round,
+                "flagged": i in chosen,
+                "detail": k,
+            }
+            for i, (r, h, k) in enumerate(zip(hard, hardness, kinds, strict=True))
+        ]
+        return pa.Table.from_pylist(found, schema=SCHEMA)
+
+    table = ctx.run.table(f"round-{round:02d}/mined/part-00000.parquet", key, make).to_pylist()
+    wanted = {r["id"] for r in table if r["flagged"]}
+    ctx.progress(Event("mine", round, 1, 1, {"selected": len(wanted), "of": len(hard)}))
+    return [r for r in hard if r.id in wanted]

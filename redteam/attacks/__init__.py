@@ -1,0 +1,1 @@
+"""Attack strategies, one file each; operators stand in `sparring.operators`."""

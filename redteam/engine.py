@@ -1,0 +1,234 @@
+"""The attack engine. A search proposes and is told; the engine owns budget, validity, batching and honest success."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal, TypeAlias
+
+from sparring.protocols import Judge, Target, Verdict, violation_scores
+from sparring.record import Step, digest
+from sparring.text import canonical, payload
+
+Status = Literal["success", "survived", "missed"]
+JUDGED = 1  # hits of a seed that the judge is asked about, a batch
+PATIENCE = 20  # batches without one fit candidate, after which a search is over
+SLACK = 20  # characters that a sample may be longer, whatever its seed's length
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A violating sample to start from."""
+
+    id: str
+    text: str
+    label: str
+    clause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    text: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a candidate. `score` is None when it was not scored; `reason` says why it is no success."""
+
+    candidate: Candidate
+    score: float | None
+    hit: bool  # the target calls it benign, and still does once a normaliser went over it
+    reason: str
+
+
+Search: TypeAlias = Generator[list[Candidate], list[Told], None]
+
+
+class Attack(ABC):
+    """A strategy. Authors write one hook, the search for one seed; many of them run at once, in lockstep."""
+
+    @abstractmethod
+    def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
+        """Yields candidates in order of preference and receives what came of them, in the same order.
+
+        `score` is the target's for the seed itself. The generator is closed at the first success or when the
+        budget is spent; when it returns, the seed has survived.
+        """
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one seed. `evaded` counts any hit, valid or not: the raw attack success."""
+
+    seed: Seed
+    clean_score: float
+    status: Status
+    queries: int = 1
+    evaded: bool = False
+    sample: Candidate | None = None
+    score: float | None = None
+    verdict: Verdict | None = None
+    rejected: list[tuple[Candidate, float, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Live:
+    outcome: Outcome
+    search: Search
+    proposed: list[Candidate]
+    seen: set[str]
+    payload: list[str]
+    room: float
+    told: list[Told] = field(default_factory=list)
+    idle: int = 0
+
+    def refuse(self, i: int, reason: str, *, hit: bool = False) -> None:
+        self.told[i] = Told(self.told[i].candidate, self.told[i].score, hit, reason)
+
+
+def attack(
+    strategy: Attack,
+    target: Target,
+    seeds: Iterable[Seed],
+    judge: Judge,
+    *,
+    budget: int,
+    seed: int = 0,
+    window: int = 256,
+    longer: float = 1.5,
+    payload_patterns: Sequence[str] = (),
+) -> list[Outcome]:
+    """One outcome for each seed, in order. At most `budget` scores of the target a seed, the clean check among them.
+
+    A success is a candidate that the target calls benign at its threshold, raw and after canonical form `unicode`,
+    that keeps the payload and the length, and that the judge holds valid. Results depend on `seed` and not on `window`.
+    """
+    queue, out = iter(seeds), []
+    live: list[_Live] = []
+    while True:
+        fresh = list(itertools.islice(queue, window - len(live)))
+        for item, score in zip(fresh, violation_scores(target, [s.text for s in fresh]), strict=True):
+            outcome = Outcome(item, float(score), "missed" if score <= target.threshold else "survived")
+            out.append(outcome)
+            if outcome.status == "survived" and budget > 1:
+                search = strategy.search(item, float(score), target.threshold, Random(digest(seed, item.id)))
+                proposed = next(search, [])
+                kept = payload(canonical(item.text), payload_patterns)
+                room = longer * len(item.text) + SLACK
+                live.append(_Live(outcome, search, proposed, {item.text}, kept, room))
+        if not live:
+            if not fresh:
+                return out
+            continue
+        _tick(live, target, judge, budget)
+        live = [one for one in live if one.proposed]
+
+
+def _tick(live: list[_Live], target: Target, judge: Judge, budget: int) -> None:
+    """Scores what every live search proposed in one batch, confirms the hits, judges them, and tells."""
+    asked: list[tuple[_Live, int]] = []
+    for one in live:
+        left, one.told = budget - one.outcome.queries, []
+        for i, candidate in enumerate(one.proposed):
+            reason = _unfit(one, candidate) or ("" if left > 0 else "over budget")
+            one.told.append(Told(candidate, None, False, reason))
+            if not reason:
+                one.seen.add(candidate.text)
+                asked.append((one, i))
+                left -= 1
+        one.idle = one.idle + 1 if left == budget - one.outcome.queries else 0
+    hits = []
+    for (one, i), score in zip(asked, violation_scores(target, [o.told[i].candidate.text for o, i in asked]), strict=True):
+        one.outcome.queries += 1
+        hit = bool(score <= target.threshold)
+        one.told[i] = Told(one.told[i].candidate, float(score), hit, "" if hit else "caught")
+        if hit:
+            one.outcome.evaded = True
+            hits.append((one, i))
+    _judge(_confirm(hits, target, budget), judge)
+    for one in live:
+        done = one.outcome.status == "success" or one.outcome.queries >= budget or one.idle >= PATIENCE
+        one.proposed = [] if done else _tell(one.search, one.told)
+        if done:
+            one.search.close()
+
+
+def _unfit(one: _Live, candidate: Candidate) -> str:
+    """The cheap checks, before any query."""
+    if candidate.text in one.seen:
+        return "duplicate"
+    flat = canonical(candidate.text)
+    if len(flat) > one.room:
+        return "length"
+    return "" if all(p in flat for p in one.payload) else "payload"
+
+
+def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int) -> list[tuple[_Live, int]]:
+    """The hits that are still hits after canonical form `unicode`: what a normaliser undoes is no hard example."""
+    kept, pending = [], []
+    for one, i in hits:
+        text = one.told[i].candidate.text
+        flat = canonical(text)
+        if flat == text:
+            kept.append((one, i))
+        elif flat in one.seen:
+            one.refuse(i, "undone by a normaliser")
+        elif one.outcome.queries >= budget:
+            one.refuse(i, "over budget")
+        else:
+            one.seen.add(flat)
+            one.outcome.queries += 1
+            pending.append((one, i, flat))
+    for (one, i, _), score in zip(pending, violation_scores(target, [flat for *_, flat in pending]), strict=True):
+        if score <= target.threshold:
+            kept.append((one, i))
+        else:
+            one.refuse(i, "undone by a normaliser")
+    return kept
+
+
+def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
+    """Asks about hits only, the most preferred `JUDGED` of each seed; the first valid one is the seed's success.
+
+    A judge costs a hundred times what a small target does; the hits behind are heavier edits of the same seed.
+    """
+    hits = sorted(hits, key=lambda hit: hit[1])
+    asked: dict[int, int] = {}
+    for one, i in hits:
+        asked[id(one)] = asked.get(id(one), 0) + 1
+        if asked[id(one)] > JUDGED:
+            one.refuse(i, "not judged", hit=True)
+    hits = [(one, i) for one, i in hits if one.told[i].reason != "not judged"]
+    seeds = [one.outcome.seed for one, _ in hits]
+    verdicts = judge.assess([s.text for s in seeds], [o.told[i].candidate.text for o, i in hits], [s.label for s in seeds])
+    for (one, i), verdict in zip(hits, verdicts, strict=True):
+        answer, outcome = one.told[i], one.outcome
+        if not verdict.valid:
+            outcome.rejected.append((answer.candidate, float(answer.score or 0), verdict.reason))
+            one.refuse(i, verdict.reason, hit=True)
+        elif outcome.status != "success":
+            outcome.status, outcome.sample = "success", answer.candidate
+            outcome.score, outcome.verdict = answer.score, verdict
+
+
+def _tell(search: Search, answers: list[Told]) -> list[Candidate]:
+    try:
+        return search.send(answers)
+    except StopIteration:
+        return []
+
+
+def describe(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Counts over outcomes: attacked (caught when clean), evaded, success, missed, queries a seed."""
+    attacked = [o for o in outcomes if o.status != "missed"]
+    return {
+        "attacked": len(attacked),
+        "missed": len(outcomes) - len(attacked),
+        "evaded": sum(o.evaded for o in attacked),
+        "success": sum(o.status == "success" for o in attacked),
+        "queries_per_seed": sum(o.queries for o in attacked) / max(1, len(attacked)),
+    }

@@ -1,0 +1,167 @@
+"""The red team's work in a run: learn about a target on training rows, then attack seeds, a unit of 50 at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from sparring import registry, results
+from sparring.context import Context, Event
+from sparring.operators.base import Operator
+from sparring.protocols import violation_scores
+from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
+from sparring.results import AttackResult, Refused
+from sparring.retrain import Trained
+from sparring.store import source_of
+
+from . import engine, knowledge
+from .attacks import greedy
+from .engine import Seed
+from .knowledge import Knowledge
+
+UNIT = 50  # seeds
+TWINS = 4  # benign rows perturbed for each success: fewer cost clean precision
+RANDOM_STRENGTH = (0.1, 0.2, 0.4)
+
+
+def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
+    """Warm-up on training rows: what the attacker knows before it meets a seed."""
+    settings = {**ctx.key, "target": trained.key, "warmup": ctx.job.attack.warmup, "code": source_of(knowledge)}
+
+    def make() -> Any:
+        violating = [r.text or "" for r in ctx.corpus.by("train", violating=True)]
+        benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
+        budget, seed = ctx.job.attack.warmup, ctx.job.seed
+        return knowledge.learn(
+            lambda t: violation_scores(trained.target, t), violating, benign, budget=budget, seed=seed
+        ).to_json()
+
+    return Knowledge.from_json(ctx.run.json(path, settings, make))
+
+
+def attack(
+    ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int
+) -> list[AttackResult]:
+    """One result for each seed, in order; units stand under `path`."""
+    job = ctx.job.attack
+    operators = ctx.operators(known.phrase_texts)
+    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | job.strategy.settings
+    strategy = registry.make("attack", job.strategy.kind, **settings)
+    shared = {
+        **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
+        "code": source_of(engine, greedy), "round": round,
+    }  # fmt: skip
+    out: list[AttackResult] = []
+    for number, start in enumerate(range(0, len(seeds), UNIT)):
+        chunk = seeds[start : start + UNIT]
+        key = {**shared, "seeds": [(s.id, s.content_hash) for s in chunk]}
+
+        def make(chunk: Sequence[Record] = chunk) -> Any:
+            found = engine.attack(
+                strategy, trained.target, [Seed(s.id, s.text or "", s.label_name, s.clause) for s in chunk], ctx.judges.filter,
+                budget=job.budget, seed=ctx.job.seed, longer=ctx.job.judges.longer, payload_patterns=ctx.policy.payload,
+            )  # fmt: skip
+            return results.to_table(_audited(ctx, found))
+
+        out += results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
+        ctx.progress(Event(f"attack {path.rpartition('/')[2]}", round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
+    return out
+
+
+def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[Record]:
+    """The successes as records, each with its lineage."""
+    by_id = {s.id: s for s in seeds}
+    return [
+        _child(ctx, by_id[r.seed_id], r.text, r.operators, round)
+        for r in results
+        if r.status == "success" and r.text is not None
+    ]
+
+
+def twins(ctx: Context, attacked: Sequence[Record], known: Knowledge, benign: Sequence[Record], *, round: int) -> list[Record]:
+    """Benign rows perturbed by the same operators as each success: without them a classifier learns that perturbed
+    text violates."""
+    operators = ctx.operators(known.phrase_texts)
+    out: dict[str, Record] = {}
+    for record in attacked:
+        rng = Random(digest(ctx.job.seed, record.id))
+        for _ in range(TWINS):
+            parent = rng.choice(benign)
+            text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in record.operators], rng)
+            twin = _child(ctx, parent, text, record.operators, round)
+            out[twin.id] = twin
+    return list(out.values())
+
+
+def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:
+    """`n` rows perturbed by one to three operators drawn blindly: the control that never asks the target."""
+    rng = Random(digest(ctx.job.seed, "at random", len(parents)))
+    benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
+    operators = ctx.operators(knowledge.learn(_unasked, [], benign, budget=0, seed=ctx.job.seed).phrase_texts)
+    out = []
+    for _ in range(n):
+        parent = rng.choice(parents)
+        steps = [
+            Step(name, rng.choice(RANDOM_STRENGTH), 0)
+            for name in rng.sample(sorted(operators), rng.randint(1, min(3, len(operators))))
+        ]
+        text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
+        out.append(_child(ctx, parent, text, steps, ctx.job.rounds))
+    return out
+
+
+def _unasked(texts: Sequence[str]) -> Any:
+    raise AssertionError("the control without search must not ask the target")
+
+
+def perturb(text: str, chain: Sequence[tuple[Operator, float]], rng: Random) -> str:
+    for operator, strength in chain:
+        text = operator.apply(text, strength=min(1.0, max(0.05, strength)), rng=rng)
+    return text
+
+
+def rejected(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[tuple[Record, str]]:
+    """What the filter judge refused, with the reason."""
+    by_id = {s.id: s for s in seeds}
+    pairs: list[tuple[Record, Refused]] = [(by_id[r.seed_id], hit) for r in results for hit in r.refused]
+    return [(_child(ctx, seed, hit.text, hit.operators, round), hit.reason) for seed, hit in pairs]
+
+
+def _child(ctx: Context, parent: Record, text: str, operators: Any, round: int) -> Record:
+    name = ctx.job.attack.strategy.kind if parent.label_name != BENIGN else "benign_twin"
+    return synthetic(
+        work=["attack", name, parent.id, text, operators, ctx.job.seed, round],
+        text=text, language=parent.language, label_name=parent.label_name, clause=parent.clause, severity=parent.severity,
+        policy=ctx.policy.name, policy_version=ctx.policy.version, generator=Generator(name=name, seed=ctx.job.seed),
+        parent_ids=(parent.id,), root_ids=parent.root_ids, operators=tuple(operators), round=round,
+        group=parent.group, split=parent.split,
+    )  # fmt: skip
+
+
+def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult]:
+    won = [o for o in found if o.sample is not None]
+    verdicts = ctx.judges.audit.assess(
+        [o.seed.text for o in won], [o.sample.text for o in won if o.sample], [o.seed.label for o in won]
+    )
+    audit = {id(o): v.valid for o, v in zip(won, verdicts, strict=True)}
+    return [
+        AttackResult(
+            seed_id=o.seed.id, status=o.status, queries=o.queries, evaded=o.evaded, clean_score=o.clean_score,
+            text=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
+            judge_score=o.verdict.score if o.verdict else None, audit=audit.get(id(o)),
+            refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
+        )
+        for o in found
+    ]  # fmt: skip
+
+
+def _counts(done: Sequence[AttackResult]) -> dict[str, Any]:
+    attacked = [r for r in done if r.attacked]
+    return {
+        "samples": len(done),
+        "queries": sum(r.queries for r in done),
+        "asr": sum(r.evaded for r in attacked) / max(1, len(attacked)),
+        "accepted": sum(r.status == "success" for r in done),
+        "rejected": sum(len(r.refused) for r in done),
+    }

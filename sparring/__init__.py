@@ -1,0 +1,28 @@
+"""The words and tools that every stage of Sparring shares. Imports no stage, and nothing heavy at import."""
+
+__version__ = "0.1.0"
+
+_OPERATORS = "sparring.operators"
+
+PARTS = {
+    "operator": {
+        "homoglyph": f"{_OPERATORS}.homoglyph:Homoglyph",
+        "zero_width": f"{_OPERATORS}.zero_width:ZeroWidth",
+        "full_width": f"{_OPERATORS}.full_width:FullWidth",
+        "leet": f"{_OPERATORS}.leet:Leet",
+        "spacing": f"{_OPERATORS}.spacing:Spacing",
+        "typo": f"{_OPERATORS}.typo:Typo",
+        "texting": f"{_OPERATORS}.texting:Texting",
+        "merge": f"{_OPERATORS}.merge:Merge",
+        "dilution": f"{_OPERATORS}.dilution:Dilution",
+    },
+    "target": {
+        "dummy": "sparring.targets.dummy:DummyTarget",
+        "sklearn": "sparring.targets.sklearn:SklearnTarget",
+    },
+    "embedder": {
+        "dummy": "sparring.embed:DummyEmbedder",
+        "minilm": "sparring.embed:MiniLM",
+        "wordllama": "sparring.embed:WordLlamaEmbedder",
+    },
+}

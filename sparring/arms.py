@@ -1,0 +1,46 @@
+"""Control arms: what the same number of rows does without search, without mining, without any attack at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+from . import measure, retrain
+from .context import Context, Event
+from .record import BENIGN, Record, digest
+from .stages import Stages
+
+
+def control_arms(ctx: Context, stages: Stages, *, added: Sequence[Record], won: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Final figures of each arm: trained once, on as many added rows as ours, attacked anew like ours.
+
+    `added` is what our rounds trained on; `won` every success on training seeds, mined or not.
+    """
+    train = ctx.corpus.by("train")
+    rng = Random(digest(ctx.job.seed, "arms"))
+    chosen = {r.id for r in added}
+    unmined = [r for r in added if not r.operators]  # generated seeds: in every round alike
+    hard = [r for r in added if r.operators and r.label_name != BENIGN]
+    twins = [r for r in added if r.operators and r.label_name == BENIGN]
+    drawn = rng.sample(list(won), min(len(hard), len(won)))
+    arms: dict[str, tuple[list[Record], int]] = {
+        "same_data_new_seed": ([rng.choice(train) for _ in chosen], ctx.job.seed + 1),
+        "random_operators": (_random(ctx, stages, len(hard) + len(unmined), len(twins)), ctx.job.seed),
+        "without_mining": ([*unmined, *drawn, *twins], ctx.job.seed),
+    }
+    held_out = ctx.corpus.by("test", violating=True)[: ctx.job.attack.test_seeds]
+    out = {}
+    for number, (name, (rows, seed)) in enumerate(arms.items(), 1):
+        trained = retrain.fit(ctx, f"arms/{name}/target", [*train, *rows], seed=seed)
+        known = stages.redteam.learn(ctx, f"arms/{name}/attacker.json", trained)
+        results = stages.redteam.attack(ctx, f"arms/{name}/test", trained, known, held_out, round=ctx.job.rounds)
+        figures = measure.everything(ctx, trained, known.phrase_texts, results, [])
+        out[name] = measure.final(figures, rows=len(rows))
+        ctx.progress(Event("arms", ctx.job.rounds, number, len(arms), {"arm": name}))
+    return out
+
+
+def _random(ctx: Context, stages: Stages, violating: int, benign: int) -> list[Record]:
+    rows = stages.redteam.at_random(ctx, ctx.corpus.by("train", violating=True), n=violating)
+    return rows + stages.redteam.at_random(ctx, ctx.corpus.by("train", violating=False), n=benign)

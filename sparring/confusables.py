@@ -1,0 +1,15 @@
+"""Letters that look like Latin ones: a selection of Unicode's confusables (https://www.unicode.org/reports/tr39/)."""
+
+from __future__ import annotations
+
+# Cyrillic and Greek letters first: what real attackers reach for. One look-alike string for each Latin letter.
+_LOOKS_LIKE = {
+    "a": "аαɑ", "b": "Ьƅ", "c": "с", "d": "ԁɗ", "e": "еҽ", "g": "ɡց", "h": "һհ", "i": "іιı", "j": "јϳ", "k": "кκ",
+    "l": "ӏǀ", "m": "м", "n": "пո", "o": "оοօ", "p": "рρ", "q": "ԛզ", "r": "гᴦ", "s": "ѕꜱ", "t": "тτ", "u": "υս",
+    "v": "νѵ", "w": "ԝա", "x": "хχ", "y": "уγ", "z": "ᴢ",
+    "A": "АΑ", "B": "ВΒ", "C": "С", "E": "ЕΕ", "H": "НΗ", "I": "ІΙ", "J": "Ј", "K": "КΚ", "M": "МΜ", "N": "Ν",
+    "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "X": "ХΧ", "Y": "ҮΥ", "Z": "Ζ",
+}  # fmt: skip
+_READ_ONLY = {"в": "b", "н": "h"}  # small capitals: read as b and h, never written as such
+TO_LATIN = {look: latin for latin, looks in _LOOKS_LIKE.items() for look in looks} | _READ_ONLY
+FROM_LATIN = {latin: tuple(looks) for latin, looks in _LOOKS_LIKE.items()}

@@ -1,0 +1,138 @@
+"""What every stage of a run is given: the job, the policy, the data, the judges, the run folder, a place to report to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from . import data, policy, registry, store
+from .data import Corpus
+from .embed import Cached
+from .jobs import Job
+from .operators.base import Operator
+from .policy import Policy
+from .protocols import Embedder, Judge
+from .record import BENIGN, Record, to_table
+from .store import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Progress: `done` of `total` units of a stage, with the counts so far."""
+
+    stage: str
+    round: int
+    done: int = 0
+    total: int = 0
+    counts: Mapping[str, Any] = field(default_factory=dict)
+
+
+Progress = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judges:
+    """`filter` decides what is kept; `audit`, another encoder on other rows, is asked at the end only."""
+
+    filter: Judge
+    audit: Judge
+
+
+@dataclass(frozen=True)
+class Context:
+    job: Job
+    policy: Policy
+    corpus: Corpus
+    run: Run
+    judges: Judges
+    embedder: Embedder  # mining's
+    progress: Progress
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What every unit's key holds: data, policy, seed."""
+        return {"data": self.job.data, "policy": self.policy.content_hash, "seed": self.job.seed}
+
+    def operators(self, phrases: tuple[str, ...] = ()) -> dict[str, Operator]:
+        """The job's operators by name; `phrases` are what dilution draws from, its own small talk without them."""
+        made = {}
+        for name in self.job.attack.operators:
+            made[name] = registry.make("operator", name, **({"phrases": phrases} if phrases and name == "dilution" else {}))
+            made[name].payload = self.policy.payload
+        return made
+
+    def record(self, **fields: Any) -> dict[str, Any]:
+        """Fields that every record of this job shares."""
+        return {"policy": self.policy.name, "policy_version": self.policy.version, **fields}
+
+
+@contextlib.contextmanager
+def open_context(job: Job, progress: Progress) -> Iterator[Context]:
+    """Checks policy and data, then takes the run folder. Nothing is written before all input was found good."""
+    rules = policy.load(job.base / job.policy)
+    corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
+    for name in job.attack.operators:
+        registry.find("operator", name)
+    set_threads(job.threads)
+    with store.open_run(pathlib.Path(job.runs) / job.name, job.identity | {"policy_hash": rules.content_hash}) as run:
+        progress(Event("data", 0, 0, 1))
+        _write_data(run, corpus, rules)
+        judges, embedder = _judges(job, rules, corpus)
+        progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
+        yield Context(job, rules, corpus, run, judges, embedder, progress)
+
+
+def set_threads(threads: int) -> None:
+    """Spinning threads on busy cores are many times slower than one: OpenMP waits passively, torch gets `threads`."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
+    """The judge split in two by group: the filter's rows and the audit's."""
+    import numpy as np
+
+    rows = corpus.by("judge")
+    number = {group: i for i, group in enumerate(dict.fromkeys(r.group for r in rows))}
+    labels = sorted({r.label_name for r in rows}, key=lambda name: (name != BENIGN, name))
+    part = data.split([labels.index(r.label_name) for r in rows], np.array([number[r.group] for r in rows]), (0.5, 0.5), seed)
+    return [r for r, p in zip(rows, part, strict=True) if p == 0], [r for r, p in zip(rows, part, strict=True) if p == 1]
+
+
+def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
+    made: dict[str, Embedder] = {}
+
+    def embedder(name: str, **settings: Any) -> Embedder:
+        if name not in made:
+            made[name] = Cached(registry.make("embedder", name, **settings))
+        return made[name]
+
+    fitted = []
+    shared: dict[str, Any] = {"longer": job.judges.longer, "patterns": rules.payload}
+    roles = ((job.judges.filter, job.judges.cosine), (job.judges.audit, 0.0))  # the audit asks the label alone
+    for (part, cosine), rows in zip(roles, judge_rows(corpus, job.seed), strict=True):
+        settings = {"cosine": cosine} | shared | part.settings
+        settings["embedder"] = embedder(settings["embedder"])
+        judge = registry.make("judge", part.kind, **settings)
+        fitted.append(judge.fit([r.text for r in rows], [r.label_name for r in rows]))
+    return Judges(*fitted), embedder(job.mining.embedder.kind, **job.mining.embedder.settings)
+
+
+def _write_data(run: Run, corpus: Corpus, rules: Policy) -> None:
+    def write(aside: pathlib.Path) -> None:
+        aside.mkdir()
+        pq.write_table(to_table(corpus.records, rules.labels), aside / "part-00000.parquet", compression="zstd")
+        (aside / "rejected.csv").write_text(
+            "row,reason\n" + "".join(f"{r.row},{r.reason}\n" for r in corpus.rejected), encoding="utf-8"
+        )
+
+    run.unit("data", [r.content_hash for r in corpus.records], write)

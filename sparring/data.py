@@ -1,0 +1,199 @@
+"""The user's labelled data: read from anywhere, faulty rows set apart, split once by near-duplicate group."""
+
+from __future__ import annotations
+
+import pathlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import refs
+from .errors import DataError
+from .jobs import DataSettings
+from .policy import Policy
+from .record import BENIGN, SPLITS, Record, digest, real
+from .text import groups
+
+MAX_CHARACTERS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A row that could not be used, and why; never its text."""
+
+    row: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Usable rows, unique by text, each with its split; `by` picks a split."""
+
+    records: tuple[Record, ...]
+    rejected: tuple[Reject, ...]
+
+    def by(self, split: str, *, violating: bool | None = None) -> list[Record]:
+        return [r for r in self.records if r.split == split and (violating is None or (r.label_name != BENIGN) == violating)]
+
+
+def load(settings: DataSettings, policy: Policy, *, base: pathlib.Path, seed: int) -> Corpus:
+    """Reads, checks and splits. Raises `DataError` when the file as a whole is at fault."""
+    rows: dict[str, tuple[str, str]] = {}
+    rejected: list[Reject] = []
+    mapping = settings.labels or {name: name for name in policy.labels}
+    found: Counter[str] = Counter()
+    total = 0
+    for total, (key, text, label) in enumerate(_read(settings, base), 1):
+        reason = _fault(text)
+        if reason:
+            rejected.append(Reject(total, reason))
+            continue
+        found[str(label)] += 1
+        if str(label) in mapping:
+            rows.setdefault(text.strip(), (key or digest(text.strip()), mapping[str(label)]))
+    if found.keys() - mapping.keys():
+        raise DataError(_unmapped(settings, policy, mapping, found))
+    if total and len(rejected) > settings.max_bad_rows * total:
+        most = Counter(r.reason for r in rejected).most_common(1)[0]
+        raise DataError(
+            f"{settings.source}: expected at most {settings.max_bad_rows:.1%} faulty rows, found {len(rejected)} of {total} "
+            f"(most: {most[0]}, {most[1]} rows). Fix the rows, or raise data.max_bad_rows"
+        )
+    texts, keys, labels = list(rows), [k for k, _ in rows.values()], [label for _, label in rows.values()]
+    _check_classes(settings, policy, labels)
+    group = groups(texts)
+    part = split([policy.labels.index(label) for label in labels], group, tuple(settings.split.values()), seed)
+    names = list(settings.split)
+    records = tuple(
+        real(
+            source=settings.source, key=key, text=text, label_name=label, language=settings.language or policy.language,
+            policy=policy.name, policy_version=policy.version, group=f"g{g}", split=names[p],
+        )
+        for key, text, label, g, p in zip(keys, texts, labels, group, part, strict=True)
+    )  # fmt: skip
+    _check_splits(settings, policy, records)
+    return Corpus(records, tuple(rejected))
+
+
+def split(labels: Sequence[int], group: np.ndarray, parts: Sequence[float], seed: int) -> np.ndarray:
+    """(n,) int: the part of each row. A group stands in one part only; classes are balanced as far as groups allow."""
+    rng = np.random.default_rng(seed)
+    out: dict[int, int] = {}
+    y = np.asarray(labels)
+    for label in np.unique(y):
+        ids = rng.permutation(np.unique(group[y == label]))
+        for number, chunk in enumerate(np.split(ids, (np.cumsum(parts)[:-1] * len(ids)).astype(int))):
+            for g in chunk:
+                out.setdefault(int(g), number)  # a group of several labels goes where its first label put it
+    return np.array([out[int(g)] for g in group])
+
+
+def _fault(text: Any) -> str | None:
+    if not isinstance(text, str):
+        return "no text" if text is None else "invalid UTF-8" if isinstance(text, bytes) else "text is no string"
+    if not text.strip():
+        return "empty text"
+    if "\x00" in text:
+        return "NUL byte"
+    if len(text) > MAX_CHARACTERS:
+        return f"longer than {MAX_CHARACTERS} characters"
+    return None
+
+
+def _read(settings: DataSettings, base: pathlib.Path) -> Iterator[tuple[str | None, Any, Any]]:
+    """(key, text, label) of each row; text is bytes where it is no UTF-8."""
+    place = refs.resolve(settings.source, base=base)
+    if settings.format in ("tsv", "csv"):
+        rows = _delimited(pathlib.Path(place), settings)
+    else:
+        rows = _dataset(place, settings)
+    for row in rows:
+        yield (str(row[settings.key]) if settings.key else None), row[settings.text], row[settings.label]
+
+
+def _delimited(path: pathlib.Path, settings: DataSettings) -> Iterator[dict[str, Any]]:
+    import csv
+
+    separator = "\t" if settings.format == "tsv" else ","
+    lines = path.read_bytes().split(b"\n") if settings.format == "tsv" else path.read_bytes().splitlines(keepends=True)
+    # Latin-1 keeps every byte, so that one bad row does not hide the others.
+    texts = (line.decode("latin-1") for line in lines if line.strip())
+    quoting: Any = csv.QUOTE_NONE if settings.format == "tsv" else csv.QUOTE_MINIMAL
+    csv.field_size_limit(1 << 30)
+    reader = csv.reader(
+        (t.rstrip("\r") for t in texts) if settings.format == "tsv" else texts, delimiter=separator, quoting=quoting
+    )
+    header = settings.columns or [_utf8(name) for name in next(reader, [])]
+    _check_columns(settings, header)
+    for row in reader:
+        cells = [_utf8(cell) for cell in row[: len(header) - 1]]
+        rest = separator.join(row[len(header) - 1 :])  # the last column may hold the separator
+        cells.append(_utf8(rest))
+        yield dict(zip(header, cells + [None] * (len(header) - len(cells)), strict=True))
+
+
+def _utf8(cell: str) -> Any:
+    raw = cell.encode("latin-1")
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw
+
+
+def _dataset(place: str, settings: DataSettings) -> Iterator[dict[str, Any]]:
+    from datasets import ClassLabel, load_dataset
+
+    loader = {"jsonl": "json", "parquet": "parquet"}.get(settings.format)
+    loaded = load_dataset(loader, data_files=place) if loader else load_dataset(place)
+    first = next(iter(loaded.values()))
+    _check_columns(settings, first.column_names)
+    feature = first.features[settings.label]
+    for part in loaded.values():
+        for row in part.select_columns([c for c in (settings.key, settings.text, settings.label) if c]):
+            if isinstance(feature, ClassLabel) and row[settings.label] is not None:
+                row[settings.label] = feature.int2str(row[settings.label])
+            yield row
+
+
+def _check_columns(settings: DataSettings, found: Sequence[Any]) -> None:
+    missing = [c for c in (settings.text, settings.label, settings.key) if c and c not in found]
+    if missing:
+        raise DataError(
+            f"{settings.source}: expected the columns {settings.text!r} and {settings.label!r}; "
+            f"found {', '.join(map(repr, found))}. Fix: set data.text and data.label"
+            + (" (and data.columns for a file without a header)" if settings.format in ("tsv", "csv") else "")
+        )
+
+
+def _unmapped(settings: DataSettings, policy: Policy, mapping: dict[str, str], found: Counter[str]) -> str:
+    unknown = {label: n for label, n in found.most_common() if label not in mapping}
+    guesses = [BENIGN, *(policy.labels[1:] * len(found))]
+    lines = "\n".join(
+        f"    {label!r}: {mapping.get(label, guess)}" for (label, _), guess in zip(found.most_common(12), guesses, strict=False)
+    )
+    return (
+        f"{settings.source}: expected labels out of {', '.join(policy.labels)}; found "
+        f"{', '.join(f'{label!r} ({n} rows)' for label, n in list(unknown.items())[:6])}. Fix: write, with the right names,\n"
+        f"  labels:\n{lines}"
+    )
+
+
+def _check_classes(settings: DataSettings, policy: Policy, labels: Sequence[str]) -> None:
+    count = Counter(labels)
+    for name in policy.labels:
+        if not count[name]:
+            raise DataError(f"{settings.source}: expected rows labelled {name!r}, found none out of {len(labels)}")
+
+
+def _check_splits(settings: DataSettings, policy: Policy, records: Sequence[Record]) -> None:
+    count = Counter((r.split, r.label_name) for r in records)
+    for name in SPLITS:
+        for label in policy.labels:
+            if not count[name, label]:
+                raise DataError(
+                    f"{settings.source}: the split {name!r} holds no row labelled {label!r}; near duplicates stay together. "
+                    "Fix: more rows of that label, or a larger share in data.split"
+                )

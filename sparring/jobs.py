@@ -1,0 +1,121 @@
+"""The job file: what to spar with. Every default stands here; `sparring new` writes a commented one."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from .errors import JobError
+from .record import BENIGN, SPLITS
+from .yamls import read_model
+
+Rate = Annotated[float, pydantic.Field(ge=0, le=1)]
+Count = Annotated[int, pydantic.Field(ge=1)]
+
+
+class _Strict(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(pydantic.BaseModel):
+    """A registered part by name, with its own settings beside."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class DataSettings(_Strict):
+    source: str
+    format: Literal["csv", "tsv", "jsonl", "parquet", "dataset"] = "dataset"
+    columns: list[str] | None = None  # names, for a csv or tsv without a header
+    text: str = "text"
+    label: str = "label"
+    key: str | None = None  # a column with the row's own id; without it the text's hash
+    labels: dict[str, str] | None = None  # the data's labels -> the policy's
+    language: str | None = None
+    split: dict[str, Rate] = {"train": 0.5, "validation": 0.1, "judge": 0.1, "test": 0.3}
+    max_bad_rows: Rate = 0.01
+
+    @pydantic.field_validator("split")
+    @classmethod
+    def _whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if tuple(value) != SPLITS or abs(sum(value.values()) - 1) > 1e-9 or min(value.values()) <= 0:
+            raise ValueError(f"expected positive shares for {', '.join(SPLITS)}, in this order, that sum to 1")
+        return value
+
+
+class SynthSettings(_Strict):
+    model: Part | None = None  # None: no generated seeds
+    samples: Count = 64  # a round
+
+
+class AttackSettings(_Strict):
+    operators: list[str] = ["dilution", "homoglyph", "leet", "merge", "spacing", "texting", "typo", "zero_width"]
+    strategy: Part = Part(kind="greedy")
+    budget: Annotated[int, pydantic.Field(ge=2)] = 50  # queries a seed, the clean check among them
+    warmup: Annotated[int, pydantic.Field(ge=0)] = 2000  # queries on training rows, before a round
+    train_seeds: Count = 200
+    test_seeds: Count = 150  # held-out violating rows, in the data's order
+    payoff_seeds: Count = 60  # the first of them, for every attacker against every target
+
+
+class JudgeSettings(_Strict):
+    filter: Part = Part.model_validate({"kind": "classifier", "embedder": "minilm"})
+    audit: Part = Part.model_validate({"kind": "classifier", "embedder": "wordllama"})
+    cosine: Rate = 0.8  # to the seed, on canonical text
+    longer: Annotated[float, pydantic.Field(ge=1)] = 1.5  # at most so many times the seed's length, plus 20 characters
+
+
+class MiningSettings(_Strict):
+    embedder: Part = Part(kind="minilm")
+    near_duplicate: Rate = 0.95  # cosine
+    select: Count = 200  # hard examples that a round adds to training, and as many benign rows
+
+
+class RetrainSettings(_Strict):
+    max_f1_loss: Rate = 0.01  # the gate's tolerance on held-out clean data
+
+
+class Job(_Strict):
+    name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+    seed: Annotated[int, pydantic.Field(ge=0)] = 0
+    rounds: Annotated[int, pydantic.Field(ge=0, le=100)] = 3  # retrainings
+    threads: Count = 1
+    runs: str = "runs"  # folder of run folders, relative to the working directory
+    policy: str
+    data: DataSettings
+    target: Part
+    max_fpr: Rate = 0.01  # clean false positives on validation that set each target's threshold
+    synth: SynthSettings = SynthSettings()
+    attack: AttackSettings = AttackSettings()
+    judges: JudgeSettings = JudgeSettings()
+    mining: MiningSettings = MiningSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    base: pathlib.Path = pathlib.Path(".")  # where relative references count from: the job file's folder
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes two runs the same job: all but where it runs and on how many threads."""
+        return self.model_dump(mode="json", exclude={"runs", "threads", "base"})
+
+
+def load(path: str | pathlib.Path) -> Job:
+    """Reads a job file. Raises `JobError` with every fault, a line each."""
+    path = pathlib.Path(path)
+    job = read_model(Job, path, JobError)
+    unknown = sorted(set((job.data.labels or {}).values()) - {BENIGN} - set(_policy_labels(job, path)))
+    if unknown:
+        raise JobError(f"{path}: data.labels maps to {unknown[0]!r}, which the policy does not hold")
+    return job.model_copy(update={"base": path.parent})
+
+
+def _policy_labels(job: Job, path: pathlib.Path) -> tuple[str, ...]:
+    from . import policy
+
+    return policy.load(path.parent / job.policy).labels

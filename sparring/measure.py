@@ -1,0 +1,118 @@
+"""One round's figures on held-out rows: clean quality, fresh and frozen attacks, false positives on perturbed benign rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from . import metrics, registry
+from .context import Context
+from .protocols import violation_scores
+from .record import BENIGN, Record, digest
+from .results import AttackResult
+from .retrain import Trained
+
+USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
+
+
+def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]:
+    """`clean` and `per_category` of one split's real rows."""
+    rows = ctx.corpus.by(split)
+    p = trained.target.predict_proba([r.text or "" for r in rows])
+    names = np.array([r.label_name for r in rows])
+    scores, violating = 1 - p[:, 0], names != BENIGN
+    decided = np.where(scores > trained.target.threshold, 1 + p[:, 1:].argmax(1), 0)
+    return {
+        "clean": metrics.clean(scores, violating, trained.target.threshold, seed=ctx.job.seed),
+        "per_category": {
+            name: metrics.decisions(decided == number, names == name, seed=ctx.job.seed)
+            for number, name in enumerate(ctx.policy.labels)
+            if number
+        },
+    }
+
+
+def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
+    """Fresh attack success over the seeds that the target caught: raw, and valid by the audit judge."""
+    met = [r for r in results if r.attacked]
+    families = {name: registry.find("operator", name).family for name in ctx.job.attack.operators}
+    used = [{families[s.name] for s in r.operators} if r.valid else set() for r in met]
+    return {
+        "asr_fresh": metrics.rate([r.evaded for r in met]),
+        "valid_asr_fresh": metrics.rate([r.valid for r in met]),
+        "filter_asr_fresh": metrics.rate([r.status == "success" for r in met]),
+        "by_family": {f: metrics.rate([f in u for u in used]) for f in sorted(set(families.values()))},
+        "queries_per_seed": round(float(np.mean([r.queries for r in met])), 2) if met else 0.0,
+        "missed_seeds": len(results) - len(met),
+    }
+
+
+def frozen(trained: Trained, first: Sequence[AttackResult]) -> metrics.Figure | None:
+    """Share of the first round's successes that this target still calls benign."""
+    texts = [r.text or "" for r in first if r.status == "success"]
+    return metrics.rate(violation_scores(trained.target, texts) <= trained.target.threshold)
+
+
+def perturbed_benign(
+    ctx: Context, trained: Trained, phrases: tuple[str, ...], results: Sequence[AttackResult]
+) -> dict[str, Any]:
+    """False positives over every held-out benign row by every operator, at the strength that the attack used."""
+    benign = ctx.corpus.by("test", violating=False)
+    steps = [s for r in results for s in r.operators]
+    flagged: dict[str, np.ndarray] = {}
+    for name, operator in ctx.operators(phrases).items():
+        strengths = [s.strength for s in steps if s.name == name]
+        strength = min(1.0, float(np.mean(strengths))) if strengths else USUAL_STRENGTH
+        texts = [operator.apply(r.text or "", strength=strength, rng=Random(digest(r.id, name))) for r in benign]
+        flagged[name] = violation_scores(trained.target, texts) > trained.target.threshold
+    by_operator = {name: metrics.rate(flags) for name, flags in flagged.items()}
+    worst = max(flagged, key=lambda name: flagged[name].mean())
+    return {
+        "mean": metrics.mean(np.mean(list(flagged.values()), axis=0)),
+        "worst": by_operator[worst],
+        "worst_operator": worst,
+        "by_operator": by_operator,
+    }
+
+
+def coverage(records: Sequence[Record]) -> dict[str, dict[str, int]]:
+    """Hard examples by policy clause (or label) and operator family."""
+    out: dict[str, dict[str, int]] = {}
+    for record in records:
+        row = out.setdefault(record.clause or record.label_name, {})
+        for family in {registry.find("operator", s.name).family for s in record.operators}:
+            row[family] = row.get(family, 0) + 1
+    return out
+
+
+def everything(
+    ctx: Context, trained: Trained, phrases: tuple[str, ...], results: Sequence[AttackResult], first: Sequence[AttackResult]
+) -> dict[str, Any]:
+    """All of a target's held-out figures."""
+    return {
+        "threshold": round(float(trained.target.threshold), 6),
+        **clean(ctx, trained),
+        **attacked(ctx, results),
+        "asr_frozen": frozen(trained, first),
+        "fpr_benign_perturbed": perturbed_benign(ctx, trained, phrases, results),
+    }
+
+
+def final(figures: dict[str, Any], *, rows: int) -> dict[str, Any]:
+    """What a control arm and ours are compared by."""
+    return {
+        "valid_asr_fresh": figures["valid_asr_fresh"],
+        "asr_fresh": figures["asr_fresh"],
+        "clean_f1": figures["clean"]["f1"],
+        "fpr_benign_perturbed_mean": figures["fpr_benign_perturbed"]["mean"],
+        "rows": rows,
+    }
+
+
+def share_won(results: Sequence[AttackResult]) -> float:
+    """Filter-valid successes over the seeds that the target caught."""
+    met = [r for r in results if r.attacked]
+    return sum(r.status == "success" for r in met) / max(1, len(met))

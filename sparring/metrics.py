@@ -1,0 +1,97 @@
+"""Operating point and figures, each with its bootstrap interval: `[value, low, high, n]`, 95%, percentile method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+Figure = list[float]
+DRAWS = 1000
+
+
+def operating_point(scores: np.ndarray, violating: np.ndarray, max_fpr: float) -> float:
+    """Lowest threshold whose false-positive rate on these rows is at most `max_fpr` (violating when score > it)."""
+    negative = np.sort(np.asarray(scores)[~np.asarray(violating, bool)])[::-1]
+    return float(negative[min(int(np.floor(max_fpr * len(negative))), len(negative) - 1)])
+
+
+def rate(successes: Sequence[bool] | np.ndarray, *, seed: int = 0) -> Figure | None:
+    """A share with its interval; None over nothing."""
+    n = len(successes)
+    if not n:
+        return None
+    value = float(np.mean(successes))
+    draws = np.random.default_rng(seed).binomial(n, value, DRAWS) / n  # the bootstrap of a share is binomial
+    return _figure(value, draws, n)
+
+
+def mean(values: np.ndarray, *, seed: int = 0) -> Figure | None:
+    """The mean of one value a row, with its interval over rows."""
+    n = len(values)
+    if not n:
+        return None
+    distinct, count = np.unique(values, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(n, count / n, DRAWS) @ distinct / n
+    return _figure(float(np.mean(values)), draws, n)
+
+
+def clean(scores: np.ndarray, violating: np.ndarray, threshold: float, *, seed: int = 0) -> dict[str, Figure]:
+    """f1, precision, recall, fpr and pr_auc of the binary decision, violating against benign."""
+    from sklearn.metrics import average_precision_score
+
+    scores, y = np.asarray(scores, np.float64), np.asarray(violating, bool)
+    rng, n = np.random.default_rng(seed), len(y)
+    out = decisions(scores > threshold, y, seed=seed)
+    samples = rng.integers(0, n, (200, n))
+    areas = [average_precision_score(y[rows], scores[rows]) for rows in samples if y[rows].any()]
+    out["pr_auc"] = _figure(float(average_precision_score(y, scores)), np.array(areas), n)
+    return out
+
+
+def decisions(decided: np.ndarray, true: np.ndarray, *, seed: int = 0) -> dict[str, Figure]:
+    """f1, precision, recall and fpr of binary decisions."""
+    table, n = _confusion(np.asarray(decided, bool), np.asarray(true, bool)), len(true)
+    drawn = np.random.default_rng(seed).multinomial(n, table / n, DRAWS)
+    values, resampled = _ratios(table), _ratios(drawn)
+    return {name: _figure(values[name], resampled[name], n) for name in values}
+
+
+def paired_f1_low(before: np.ndarray, after: np.ndarray, violating: np.ndarray, *, seed: int = 0) -> float:
+    """Lower bound of the paired bootstrap of F1(after) - F1(before); arguments are decisions on the same rows."""
+    before, after, y = (np.asarray(a, bool) for a in (before, after, violating))
+    cells = before * 4 + after * 2 + y
+    drawn = np.random.default_rng(seed).multinomial(len(y), np.bincount(cells, minlength=8) / len(y), DRAWS)
+    cell = np.arange(8)
+    tables = [
+        np.stack([drawn[:, (_bit(cell, b) == d) & ((cell & 1) == t)].sum(1) for d in (0, 1) for t in (0, 1)], 1) for b in (2, 1)
+    ]
+    return float(np.percentile(_ratios(tables[1])["f1"] - _ratios(tables[0])["f1"], 2.5))
+
+
+def _bit(cell: np.ndarray, place: int) -> np.ndarray:
+    return (cell >> place) & 1
+
+
+def _confusion(decided: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Counts of (decided, true) = 00, 01, 10, 11."""
+    return np.bincount(decided.astype(int) * 2 + y.astype(int), minlength=4)
+
+
+def _ratios(table: np.ndarray) -> dict[str, np.ndarray]:
+    tn, fn, fp, tp = np.moveaxis(np.asarray(table, np.float64), -1, 0)
+
+    def over(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.divide(a, b, out=np.zeros_like(a, dtype=np.float64), where=b > 0)
+
+    return {
+        "f1": over(2 * tp, 2 * tp + fp + fn),
+        "precision": over(tp, tp + fp),
+        "recall": over(tp, tp + fn),
+        "fpr": over(fp, fp + tn),
+    }
+
+
+def _figure(value: float | np.ndarray, draws: np.ndarray, n: int) -> Figure:
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return [round(float(value), 6), round(float(low), 6), round(float(high), 6), n]

@@ -1,0 +1,119 @@
+"""What an operator promises: the payload untouched, the same result for the same seed, no crash on any text."""
+
+from __future__ import annotations
+
+import functools
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from random import Random
+from typing import ClassVar, TypeVar
+
+from ..text import Level, canonical, payload_spans
+from ..text import payload as payload_of
+
+Spans = tuple[tuple[int, int], ...]
+T = TypeVar("T")
+
+_WORD = re.compile(r"\S+")
+_EDGE = r"([!-#%-/:-?[-^`{}~]*)"  # ASCII punctuation, but nothing that stands for a letter or a currency
+CORE = re.compile(f"{_EDGE}([^\\W_]+){_EDGE}")  # a word of letters and digits, and the punctuation around it
+_TAME = re.compile("[\x00-~£€‘’“”–—]*")
+_canonical, _payload_of = functools.lru_cache(1024)(canonical), functools.lru_cache(1024)(payload_of)
+
+
+class Operator(ABC):
+    """A transform of text that keeps its label. The base class picks the words and guards the payload."""
+
+    name: ClassVar[str]
+    family: ClassVar[str]  # "character", "word" or "dilution"
+    preserves: ClassVar[str]  # what stays, in words
+    undone_by: ClassVar[Level | None] = None  # canonical level at which the text equals the original's; None: irreversible
+    payload: tuple[str, ...] = ()  # a policy's own payload patterns
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{k}={v!r}" for k, v in sorted(vars(self).items()) if not k.startswith("_"))
+        return f"{type(self).__name__}({settings})"
+
+    @abstractmethod
+    def apply(self, text: str, *, strength: float, rng: Random, words: Sequence[int] | None = None) -> str:
+        """`text`, changed at `strength` in (0, 1]; `words` names the words to change by their position instead."""
+
+
+class WordOperator(Operator):
+    """Changes single words. Authors write `edit`; a word that holds payload is never shown to it."""
+
+    def apply(self, text: str, *, strength: float, rng: Random, words: Sequence[int] | None = None) -> str:
+        spans, able = _stretches(self, self.payload, text)
+        if words is not None:
+            chosen = sorted(set(words).intersection(able))
+        else:
+            chosen = sorted(rng.sample(able, min(len(able), max(1, round(strength * len(able))))))
+        edits = self.edits(text, spans, chosen, rng)
+        result = _replaced(text, spans, edits)
+        if self.holds(text, result):
+            return result
+        kept: dict[int, str] = {}  # rare: the edits that are sound one after another
+        for i, edit in edits.items():
+            if self.holds(text, _replaced(text, spans, kept | {i: edit})):
+                kept[i] = edit
+        return _replaced(text, spans, kept)
+
+    def spans(self, text: str) -> Spans:
+        """(start, end) of each stretch that may be edited: what positions in `words` count."""
+        return editable(text, self.payload)
+
+    def can_edit(self, word: str) -> bool:
+        return any(map(str.isalpha, word))
+
+    @abstractmethod
+    def edit(self, word: str, rng: Random) -> str:
+        """One word for which `can_edit` holds, changed."""
+
+    def edits(self, text: str, spans: Spans, chosen: Sequence[int], rng: Random) -> dict[int, str]:
+        """Position -> new word; for an author whose edit depends on its neighbours."""
+        return {i: self.edit(text[spans[i][0] : spans[i][1]], rng) for i in chosen}
+
+    def holds(self, text: str, result: str) -> bool:
+        """Whether no payload was made or lost, and `undone_by` tells the truth."""
+        return result == text or (
+            payload_of(result, self.payload) == _payload_of(text, self.payload)
+            and (not self.undone_by or self.undoes(text, result, self.undone_by))
+        )
+
+    def undoes(self, text: str, result: str, level: Level) -> bool:
+        """For plain text an author vouches; what other scripts and hidden marks around a word do to it, we look at."""
+        return bool(_TAME.fullmatch(text)) or canonical(result, level) == _canonical(text, level)
+
+
+@functools.lru_cache(1024)
+def editable(text: str, payload: tuple[str, ...] = ()) -> Spans:
+    """(start, end) of each word that holds no payload."""
+    kept = payload_spans(text, payload)
+    return tuple(m.span() for m in _WORD.finditer(text) if not any(m.start() < end and start < m.end() for start, end in kept))
+
+
+def some(items: Sequence[T], rng: Random) -> list[T]:
+    """Each item with even odds, and at least one."""
+    return [item for item in items if rng.random() < 0.5] or [pick(items, rng)]
+
+
+def pick(items: Sequence[T], rng: Random) -> T:
+    """`rng.choice`, three times as fast."""
+    return items[int(rng.random() * len(items))]
+
+
+@functools.lru_cache(1024)
+def _stretches(operator: WordOperator, payload: tuple[str, ...], text: str) -> tuple[Spans, tuple[int, ...]]:
+    """The stretches of a text, and the positions of those that the operator can edit; seeds come again and again."""
+    spans = operator.spans(text)
+    return spans, tuple(i for i, (start, end) in enumerate(spans) if start < end and operator.can_edit(text[start:end]))
+
+
+def _replaced(text: str, spans: Spans, edits: dict[int, str]) -> str:
+    parts: list[str] = []
+    position = 0
+    for i, edit in edits.items():
+        parts += text[position : spans[i][0]], edit
+        position = spans[i][1]
+    return "".join(parts) + text[position:]

@@ -1,0 +1,79 @@
+"""The only interfaces that cross stages. Shapes: n samples, k labels, d dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .errors import TargetFailed
+
+
+class Target(Protocol):
+    """A classifier. `labels[0]` is benign; it decides `benign` while 1 - P(benign) <= `threshold`."""
+
+    labels: tuple[str, ...]
+    threshold: float
+
+    def predict_proba(self, samples: Sequence[Any]) -> np.ndarray:
+        """(n, k) float32, rows in order, each in [0, 1]; called with as large a batch as the caller has."""
+        ...
+
+
+class Embedder(Protocol):
+    name: str
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, d) float32, unit length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer of a `TextModel`; `tokens` counts what was generated."""
+
+    text: str
+    tokens: int
+
+
+class TextModel(Protocol):
+    """Writes text. `describe` gives what a record needs to make the text again: name, model, revision, licence."""
+
+    def describe(self) -> dict[str, Any]: ...
+
+    def complete(self, prompts: Sequence[tuple[str, str]], *, seed: int) -> list[Completion]:
+        """One answer for each (system, user) prompt, in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge says of one sample: does its label still stand, how surely, and if not, why."""
+
+    valid: bool
+    score: float  # [0, 1], higher is surer that the sample violates
+    reason: str = ""
+
+
+class Judge(Protocol):
+    """`names` are the reasons it can give. Asked with the seed that a sample came from; "" where there is none."""
+
+    def assess(self, seeds: Sequence[str], samples: Sequence[str], labels: Sequence[str]) -> list[Verdict]: ...
+
+
+def violation_scores(target: Target, samples: Sequence[Any]) -> np.ndarray:
+    """(n,) float32: 1 - P(benign). Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1]."""
+    if not len(samples):
+        return np.zeros(0, np.float32)
+    p = np.asarray(target.predict_proba(samples))
+    expected = (len(samples), len(target.labels))
+    if p.shape != expected:
+        raise TargetFailed(f"expected probabilities of shape {expected}, the target gave {p.shape}")
+    if not np.isfinite(p).all():
+        raise TargetFailed(f"expected probabilities, the target gave NaN or infinity in {(~np.isfinite(p)).any(1).sum()} rows")
+    if p.min() < -1e-6 or p.max() > 1 + 1e-6:
+        raise TargetFailed(f"expected probabilities in [0, 1], the target gave {p.min():.3g} to {p.max():.3g}")
+    return (1 - p[:, 0]).astype(np.float32)

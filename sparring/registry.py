@@ -1,0 +1,49 @@
+"""Name -> factory for every part. A distribution offers its parts through one entry point of the group
+`sparring.parts`, a table `{kind: {name: "module:attribute"}}`; ours do the same. Nothing is imported until it is made."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+from importlib.metadata import entry_points
+from typing import Any
+
+from .errors import JobError
+
+
+@functools.cache
+def table() -> dict[str, dict[str, str]]:
+    """kind -> name -> "module:attribute", over every installed distribution; the first to claim a name keeps it."""
+    merged: dict[str, dict[str, str]] = {}
+    for entry in sorted(entry_points(group="sparring.parts"), key=lambda e: (e.name != "sparring", e.name)):
+        for kind, parts in entry.load().items():
+            for name, where in parts.items():
+                merged.setdefault(kind, {}).setdefault(name, where)
+    return merged
+
+
+def names(kind: str) -> list[str]:
+    return sorted(table().get(kind, {}))
+
+
+def find(kind: str, name: str) -> Any:
+    """The class or function behind a name, imported now."""
+    known = table().get(kind, {})
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise JobError(f"expected a {kind} out of {', '.join(sorted(known))}; got {name!r}.{hint}")
+    module, _, attribute = known[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def make(kind: str, name: str, /, **settings: Any) -> Any:
+    """A part with its settings; an unknown setting is the user's error, named with those that exist."""
+    part = find(kind, name)
+    try:
+        return part(**settings)
+    except TypeError as error:
+        if "keyword argument" not in str(error):
+            raise
+        raise JobError(f"{kind} {name!r}: {error}; see `sparring parts --kind {kind}`") from error

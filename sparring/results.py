@@ -1,0 +1,78 @@
+"""What came of attacking one seed, as it is kept on disk and read by the stages that follow."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from .record import Step
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """A hit that the filter judge refused, and why."""
+
+    text: str
+    operators: tuple[Step, ...]
+    score: float
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AttackResult:
+    """`status`: missed (the target never caught the seed), survived, success (evaded and held valid by the filter).
+
+    `evaded` is the raw success, valid or not; `audit` the audit judge's verdict on a success, None without one.
+    """
+
+    seed_id: str
+    status: str
+    queries: int
+    evaded: bool
+    clean_score: float
+    text: str | None
+    operators: tuple[Step, ...]
+    score: float | None
+    judge_score: float | None
+    audit: bool | None
+    refused: tuple[Refused, ...]
+
+    @property
+    def attacked(self) -> bool:
+        return self.status != "missed"
+
+    @property
+    def valid(self) -> bool:
+        return self.status == "success" and bool(self.audit)
+
+
+_STEPS = pa.list_(pa.struct([("name", pa.string()), ("strength", pa.float64()), ("seed", pa.int64())]))
+SCHEMA = pa.schema(
+    [
+        ("seed_id", pa.string()), ("status", pa.string()), ("queries", pa.int64()), ("evaded", pa.bool_()),
+        ("clean_score", pa.float64()), ("text", pa.string()), ("operators", _STEPS), ("score", pa.float64()),
+        ("judge_score", pa.float64()), ("audit", pa.bool_()),
+        ("refused", pa.list_(pa.struct([("text", pa.string()), ("operators", _STEPS), ("score", pa.float64()),
+                                        ("reason", pa.string())]))),
+    ]
+)  # fmt: skip
+
+
+def to_table(results: Iterable[AttackResult]) -> pa.Table:
+    return pa.Table.from_pylist([dataclasses.asdict(r) for r in results], schema=SCHEMA)
+
+
+def from_table(table: pa.Table) -> list[AttackResult]:
+    out = []
+    for row in table.to_pylist():
+        row["operators"] = _steps(row["operators"])
+        row["refused"] = tuple(Refused(**(r | {"operators": _steps(r["operators"])})) for r in row["refused"])
+        out.append(AttackResult(**row))
+    return out
+
+
+def _steps(rows: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
+    return tuple(Step(**row) for row in rows)

@@ -1,0 +1,75 @@
+"""What the loop asks of a stage. `synth`, `redteam` and `mining` each offer it; the command hands them in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .context import Context
+from .record import Record
+from .results import AttackResult
+from .retrain import Trained
+
+
+class Known(Protocol):
+    """What an attacker learned about a target on training rows."""
+
+    @property
+    def queries(self) -> int: ...
+    @property
+    def phrase_texts(self) -> tuple[str, ...]: ...
+
+
+class Findings(Protocol):
+    """What mining found in the user's training rows."""
+
+    @property
+    def label_issues(self) -> tuple[str, ...]: ...
+    @property
+    def near_duplicate_groups(self) -> int: ...
+
+
+class Synth(Protocol):
+    def generate(self, ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]:
+        """Violating records that the filter judge accepted, and `generated`, `accepted`, `rejected` by reason."""
+        ...
+
+
+class RedTeam(Protocol):
+    def learn(self, ctx: Context, path: str, trained: Trained) -> Known: ...
+
+    def attack(
+        self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int
+    ) -> list[AttackResult]: ...
+
+    def records(
+        self, ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int
+    ) -> list[Record]: ...
+
+    def rejected(
+        self, ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int
+    ) -> list[tuple[Record, str]]: ...
+
+    def twins(
+        self, ctx: Context, attacked: Sequence[Record], known: Any, benign: Sequence[Record], *, round: int
+    ) -> list[Record]: ...
+
+    def at_random(self, ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]: ...
+
+
+class Mining(Protocol):
+    def examine(self, ctx: Context) -> Findings: ...
+
+    def pick(
+        self, ctx: Context, hard: Sequence[Record], scores: Sequence[float], threshold: float, *, round: int
+    ) -> list[Record]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Modules or objects; whatever offers the functions will do."""
+
+    synth: Synth
+    redteam: RedTeam
+    mining: Mining

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import json
+import pathlib
+import random
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parent.parent
+HAM = """see you at home later tonight thanks for lunch the meeting moved bus late dinner mum dad game sleep work call
+me soon ok""".split()
+SPAM = """free prize claim now win cash urgent offer reply stop txt mobile guaranteed award bonus ringtone subscribe
+entry""".split()
+
+
+def write_rows(path: pathlib.Path, n: int = 400, seed: int = 0) -> pathlib.Path:
+    """A small two-class set in CSV: a third violates; every row is unique and few are near duplicates."""
+    rng = random.Random(seed)
+    lines = ["text,label"]
+    for i in range(n):
+        spam = i % 3 == 0
+        words = [rng.choice(SPAM if spam and rng.random() < 0.6 else HAM) for _ in range(rng.randint(7, 14))]
+        lines.append(
+            " ".join(words)
+            + (f" call 0{rng.randint(8_000_000_000, 8_999_999_999)}" if spam else "")
+            + f",{'spam' if spam else 'ham'}"
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def policy_path() -> pathlib.Path:
+    return ROOT / "examples" / "policies" / "spam.yaml"
+
+
+@pytest.fixture
+def tiny_job(tmp_path: pathlib.Path, policy_path: pathlib.Path):
+    """A job file over a small made data set, a naive Bayes target and a hashing embedder: a whole run in seconds."""
+    write_rows(tmp_path / "rows.csv")
+
+    def write(**changes) -> pathlib.Path:
+        judge = {"kind": "classifier", "embedder": "dummy"}
+        job = {
+            "name": "tiny", "rounds": 1, "policy": str(policy_path), "runs": str(tmp_path / "runs"),
+            "data": {"source": "rows.csv", "format": "csv", "labels": {"ham": "benign", "spam": "spam"}},
+            "target": {"kind": "dummy"},
+            "attack": {
+                "operators": ["dilution", "typo"], "budget": 20, "warmup": 200,
+                "train_seeds": 30, "test_seeds": 30, "payoff_seeds": 10,
+            },
+            "judges": {"filter": dict(judge), "audit": dict(judge), "cosine": 0.6},
+            "mining": {"embedder": {"kind": "dummy"}, "select": 20},
+        }  # fmt: skip
+        for place, value in changes.items():
+            *parents, last = place.split("__")
+            inner = job
+            for key in parents:
+                inner = inner.setdefault(key, {})
+            inner[last] = value
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(job), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def spar():
+    """Runs a job file as the command does; returns the run folder."""
+
+    def go(path: pathlib.Path) -> pathlib.Path:
+        from mining import stage as mining
+        from redteam import stage as redteam
+        from sparring import jobs, loop
+        from sparring.stages import Stages
+        from synth import stage as synth
+
+        return loop.run(jobs.load(path), Stages(synth, redteam, mining), lambda event: None)
+
+    return go
+
+
+def summary_of(folder: pathlib.Path) -> dict:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from redteam.engine import Attack, Candidate, Seed, attack
+from sparring.errors import TargetFailed
+from sparring.protocols import Verdict
+from sparring.record import Step, digest
+
+STEP = (Step("test", 1.0, 0),)
+
+
+class HashTarget:
+    """Scores by the text's hash, and counts every score it gives."""
+
+    labels = ("benign", "spam")
+    threshold = 0.2
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def predict_proba(self, samples):
+        self.asked += samples
+        p = np.array([int(digest(s)[:8], 16) / 2**32 for s in samples], np.float32)
+        return np.stack([1 - p, p], 1)
+
+
+class Grow(Attack):
+    """Proposes `width` random longer texts until it is stopped."""
+
+    def __init__(self, width: int, tail: str = "x"):
+        self.width, self.tail = width, tail
+
+    def search(self, seed, score, threshold, rng: Random):
+        while True:
+            told = yield [Candidate(f"{seed.text} {self.tail}{rng.randrange(10**6)}", STEP) for _ in range(self.width)]
+            assert len(told) == self.width
+
+
+class Always:
+    def __init__(self, valid: bool = True):
+        self.valid = valid
+
+    def assess(self, seeds, samples, labels):
+        return [Verdict(self.valid, 1.0, "" if self.valid else "label") for _ in samples]
+
+
+def seeds(n: int) -> list[Seed]:
+    return [Seed(f"s{i}", f"win a prize number {i}", "spam") for i in range(n)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(budget=st.integers(1, 40), width=st.integers(1, 9), window=st.integers(1, 30), n=st.integers(0, 12), valid=st.booleans())
+def test_no_budget_is_exceeded_by_one_query_and_every_query_is_counted(budget, width, window, n, valid):
+    target = HashTarget()
+    found = attack(Grow(width, "é"), target, seeds(n), Always(valid), budget=budget, window=window)
+    assert len(found) == n
+    assert all(o.queries <= budget for o in found)
+    assert sum(o.queries for o in found) == len(target.asked)
+
+
+@settings(max_examples=30, deadline=None)
+@given(window=st.integers(1, 40), seed=st.integers(0, 5))
+def test_results_depend_on_the_seed_and_not_on_the_window(window, seed):
+    def play(size):
+        return [
+            (o.seed.id, o.status, o.queries, o.sample)
+            for o in attack(Grow(3), HashTarget(), seeds(10), Always(), budget=15, window=size, seed=seed)
+        ]
+
+    assert play(window) == play(256)
+
+
+def test_a_seed_that_the_target_misses_is_no_success():
+    class Blind(HashTarget):
+        def predict_proba(self, samples):
+            self.asked += samples
+            return np.tile(np.array([[1.0, 0.0]], np.float32), (len(samples), 1))
+
+    found = attack(Grow(3), Blind(), seeds(4), Always(), budget=10)
+    assert [(o.status, o.queries, o.evaded) for o in found] == [("missed", 1, False)] * 4
+
+
+def test_what_the_judge_refuses_is_no_success_but_is_raw_evasion():
+    found = attack(Grow(4), HashTarget(), seeds(8), Always(False), budget=40)
+    caught = [o for o in found if o.status != "missed"]
+    assert caught
+    assert all(o.status == "survived" and o.sample is None for o in caught)
+    assert any(o.evaded for o in caught)
+    assert all(reason == "label" for o in caught for *_, reason in o.rejected)
+
+
+def test_what_a_normaliser_undoes_is_no_success():
+    class Literal(HashTarget):
+        """Calls a text benign when it holds a zero-width space, which canonical form removes."""
+
+        def predict_proba(self, samples):
+            self.asked += samples
+            p = np.array([0.0 if "\u200b" in s else 1.0 for s in samples], np.float32)
+            return np.stack([1 - p, p], 1)
+
+    class Invisible(Attack):
+        def search(self, seed, score, threshold, rng):
+            self.told = yield [Candidate(seed.text[:3] + "\u200b" + seed.text[3:], STEP)]
+
+    strategy = Invisible()
+    (found,) = attack(strategy, Literal(), seeds(1), Always(), budget=10)
+    assert (found.status, found.evaded) == ("survived", True)
+    assert strategy.told[0].reason == "undone by a normaliser"
+
+
+def test_payload_and_length_are_checked_before_any_query():
+    class Cheat(Attack):
+        def search(self, seed, score, threshold, rng):
+            self.told = yield [
+                Candidate("hello friend", STEP),
+                Candidate(seed.text + " hi" * 90, STEP),
+                Candidate(seed.text, STEP),
+            ]
+
+    strategy, target = Cheat(), HashTarget()
+    target.threshold = -1.0  # everything is caught
+    (found,) = attack(strategy, target, [Seed("s", "call 08001234567 now", "spam")], Always(), budget=10)
+    assert [t.reason for t in strategy.told] == ["payload", "length", "duplicate"]
+    assert found.queries == 1
+
+
+def test_a_search_that_proposes_nothing_new_comes_to_an_end():
+    class Stuck(Attack):
+        def search(self, seed, score, threshold, rng):
+            while True:
+                yield [Candidate(seed.text, STEP)]
+
+    target = HashTarget()
+    target.threshold = -1.0
+    (found,) = attack(Stuck(), target, seeds(1), Always(), budget=10)
+    assert found.queries == 1
+
+
+@pytest.mark.parametrize(("answer", "message"), [
+    (np.full((1, 2), np.nan), "NaN"), (np.zeros((1, 3)), "shape"), (np.full((1, 2), 1.5), r"\[0, 1\]")])  # fmt: skip
+def test_a_target_that_answers_nonsense_is_said(answer, message):
+    class Broken(HashTarget):
+        def predict_proba(self, samples):
+            return answer
+
+    with pytest.raises(TargetFailed, match=message):
+        attack(Grow(1), Broken(), seeds(1), Always(), budget=5)

@@ -1,0 +1,121 @@
+"""The whole flow, small: every stage real, a target and an embedder that need no model."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sparring import record, text
+from sparring.errors import JobError
+
+
+def published(folder: pathlib.Path) -> datasets.DatasetDict:
+    path = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["dataset"]["path"]
+    return datasets.load_dataset(path, cache_dir=str(folder / "hf-cache"))
+
+
+@pytest.fixture
+def finished(tiny_job, spar) -> pathlib.Path:
+    return spar(tiny_job())
+
+
+def test_summary_has_every_figure_and_each_its_interval(finished):
+    found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
+    assert [r["round"] for r in found["rounds"]] == [0, 1]
+    for entry in found["rounds"]:
+        for figure in (
+            entry["asr_fresh"],
+            entry["valid_asr_fresh"],
+            *entry["clean"].values(),
+            entry["fpr_benign_perturbed"]["mean"],
+        ):
+            value, low, high, n = figure
+            assert 0 <= low <= value <= high <= 1
+            assert n > 0
+        assert entry["valid_asr_fresh"][0] <= entry["asr_fresh"][0]
+        assert entry["queries_per_seed"] <= 20
+        assert entry["warmup_queries"] <= 200
+    assert found["rounds"][0]["asr_frozen"][0] == 1.0
+    assert found["rounds"][0]["promoted"] is None
+    assert found["rounds"][1]["promoted"] in (True, False)
+    assert set(found["arms"]) == {"ours", "same_data_new_seed", "random_operators", "without_mining"}
+    assert np.shape(found["payoff"]) == (2, 2, 4)
+    assert found["dataset"]["rows"] == sum(found["dataset"]["splits"].values())
+
+
+def test_the_attack_finds_something_and_the_report_shows_it(finished):
+    found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
+    assert found["rounds"][0]["asr_fresh"][0] > 0.2, "a naive Bayes target must fall to dilution, or this test shows nothing"
+    html = (finished / "report.html").read_text(encoding="utf-8")
+    assert f"{found['rounds'][0]['valid_asr_fresh'][0]:.0%}" in html
+
+
+def test_published_files_read_back_with_labels_and_lineage(finished):
+    found = published(finished)
+    rows = [row for split in found.values() for row in split]
+    ids = {row["id"] for row in rows}
+    assert len(ids) == len(rows)
+    names = found["train"].features["label"].names
+    assert names == ["benign", "spam"]
+    made = [row for row in rows if row["origin"] == "synthetic"]
+    assert made
+    for row in rows:
+        assert names[row["label"]] == row["label_name"]
+        assert row["root_ids"], "every row has its lineage"
+        assert set(row["root_ids"]) <= ids
+    for row in made:
+        assert row["generator"]["name"]
+        assert row["operators"]
+
+
+def test_no_group_stands_in_two_splits_of_the_published_files(finished):
+    """By the group column, by lineage, and by near duplicates computed anew from the published texts."""
+    rows = [(split, row) for split, part in published(finished).items() for row in part]
+    split_of = {row["id"]: split for split, row in rows}
+    by_group: dict[str, set[str]] = {}
+    for split, row in rows:
+        assert row["split"] == split
+        by_group.setdefault(row["group"], set()).add(split)
+        assert {split_of[root] for root in row["root_ids"]} == {split}
+    assert all(len(splits) == 1 for splits in by_group.values())
+    for level in ("raw", "canonical"):
+        texts = [row["text"] if level == "raw" else text.canonical(row["text"], "deobfuscate") for _, row in rows]
+        first: dict[int, str] = {}
+        for (split, _), group in zip(rows, text.groups(texts), strict=True):
+            assert first.setdefault(int(group), split) == split, level
+
+
+def test_a_rerun_does_nothing_again_and_changes_nothing(tiny_job, spar):
+    job = tiny_job()
+    folder = spar(job)
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*.parquet")}
+    commits = len(list((folder / "commits").iterdir()))
+    spar(job)
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*.parquet")} == before
+    assert len(list((folder / "commits").iterdir())) == commits
+
+
+def test_the_same_job_and_seed_give_the_same_rows_and_ids(tiny_job, spar, tmp_path):
+    first, second = spar(tiny_job()), spar(tiny_job(runs=str(tmp_path / "again")))
+    shards = sorted(p.relative_to(first) for p in first.rglob("*.parquet"))
+    assert len(shards) > 10
+    for shard in shards:
+        assert pq.read_table(first / shard).equals(pq.read_table(second / shard)), shard
+
+
+def test_a_changed_job_does_not_take_over_the_folder(tiny_job, spar):
+    spar(tiny_job())
+    with pytest.raises(JobError, match="attack changed"):
+        spar(tiny_job(attack__budget=21))
+
+
+def test_records_survive_the_way_to_disk_and_back(finished):
+    shard = finished / "round-00" / "attacks" / "train-00000.parquet"
+    records = record.from_table(pq.read_table(shard))
+    assert records
+    assert record.to_table(records, ("benign", "spam")).equals(pq.read_table(shard))
