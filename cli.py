@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json as _json
 import os
 import pathlib
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
+Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.callback()
@@ -20,11 +23,161 @@ def _about() -> None:
 
 
 @app.command()
-def run(job: JobPath) -> None:
+def run(job: JobPath, json: Json = False) -> None:
     """Spar: every round of the job, then summary.json, the report and the dataset. A rerun resumes.
 
     Example: sparring run examples/sms_spam.yaml
     """
+    _spar(job, None, json)
+
+
+@app.command()
+def attack(job: JobPath, round: Round = 0) -> None:
+    """Attack the round's classifier on held-out rows and measure it. What comes before is done if it is not yet.
+
+    Example: sparring attack examples/sms_spam.yaml --round 1
+    """
+    _spar(job, (round, "attack"))
+
+
+@app.command()
+def synth(job: JobPath, round: Round = 0) -> None:
+    """Have the job's language model write violating samples, and the filter judge keep those that violate.
+
+    Example: sparring synth examples/sms_spam.yaml
+    """
+    _spar(job, (round, "synth"))
+
+
+@app.command()
+def mine(job: JobPath, round: Round = 0) -> None:
+    """Find label issues and near duplicates in the training rows, and the round's hard examples.
+
+    Example: sparring mine examples/sms_spam.yaml
+    """
+    _spar(job, (round, "mine"))
+
+
+@app.command()
+def retrain(job: JobPath, round: Round = 0) -> None:
+    """Retrain on everything won so far, and let the gate decide whether the new classifier takes over.
+
+    Example: sparring retrain examples/sms_spam.yaml --round 0
+    """
+    _spar(job, (round, "retrain"))
+
+
+@app.command()
+def publish(
+    job: JobPath,
+    round: Annotated[int | None, typer.Option("--round", help="The round's dataset; without it the last one's.")] = None,
+    push: Annotated[str | None, typer.Option("--push", help="Push to this Hugging Face dataset, ORG/NAME.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make the pushed dataset public; it is private otherwise.")] = False,
+) -> None:
+    """Write the dataset of a round to disk, and push it in one commit if asked to; private unless told otherwise.
+
+    Example: sparring publish examples/sms_spam.yaml --push my-org/sms-spam-hard
+    """
+    from sparring import hub, jobs, publish
+
+    settings = jobs.load(job)
+    number = settings.retrainings if round is None else round
+    folder = publish.folder(_spar(job, (number, "publish")), number)
+    typer.echo(f"dataset  {folder}")
+    if push:
+        typer.echo(f"pushed   {hub.push(folder, push, private=not public).url}")
+
+
+@app.command()
+def report(job: JobPath) -> None:
+    """Finish the run if it is not, and write summary.json and report.html anew.
+
+    Example: sparring report examples/sms_spam.yaml
+    """
+    _spar(job, None)
+
+
+@app.command()
+def review(
+    run: Annotated[pathlib.Path, typer.Argument(help="A run folder.", metavar="RUN")],
+    sheet: Annotated[pathlib.Path, typer.Option(help="The sheet to write, or to read back with --read.")] = pathlib.Path(
+        "sheet.csv"
+    ),
+    rows: Annotated[int, typer.Option(help="Rows of a new sheet.", min=1)] = 200,
+    read: Annotated[bool, typer.Option("--read", help="Read a filled sheet back.")] = False,
+    who: Annotated[str, typer.Option(help="Who filled it; stands beside each label.")] = "",
+    json: Json = False,
+) -> None:
+    """Write a blind sheet for a person to label, and read it back: a person's agreement beside the audit judge's.
+
+    Example: sparring review runs/sms_spam --sheet sheet.csv
+    """
+    from sparring import review
+
+    if not read:
+        written = review.write_sheet(run, sheet, rows=rows)
+        typer.echo(f"{written} rows to label in {sheet}; then: sparring review {run} --sheet {sheet} --read --who NAME")
+        return
+    found = review.read_sheet(run, sheet, who=who).to_json()
+    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(f"{key:24} {value}" for key, value in found.items()))
+
+
+@app.command()
+def new(
+    job: Annotated[pathlib.Path, typer.Argument(help="The file to write; an existing one is left alone.", metavar="JOB.yaml")],
+) -> None:
+    """Write a commented job file and a policy beside it, to be changed to your data.
+
+    Example: sparring new my_job.yaml
+    """
+    from sparring import templates
+
+    for path in templates.write(job):
+        typer.echo(f"wrote {path}")
+
+
+@app.command()
+def check(job: JobPath, json: Json = False) -> None:
+    """Check everything that can fail before any work: job, policy, data, splits, parts, references.
+
+    Example: sparring check examples/sms_spam.yaml
+    """
+    from sparring import check, jobs
+
+    found = check.check(jobs.load(job))
+    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(f"ok  {key:10} {value}" for key, value in found.items()))
+
+
+@app.command()
+def parts(kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None, json: Json = False) -> None:
+    """List what is registered, a line each, with its capability flags.
+
+    Example: sparring parts --kind operator
+    """
+    from sparring import registry
+
+    found = [registry.about(k, name) for k in sorted(registry.table()) if kind in (None, k) for name in registry.names(k)]
+    lines = [
+        f"{p['kind']:10}  {p['name']:14}  {p['about']}{' [' + ', '.join(p['flags']) + ']' if p['flags'] else ''}" for p in found
+    ]
+    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(lines))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Show versions, devices, and which extras are missing with the command that adds them.
+
+    Example: sparring doctor
+    """
+    from sparring import doctor
+
+    found = doctor.examine()
+    typer.echo(_json.dumps(found, indent=1) if json else doctor.render(found))
+
+
+def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+    from rich.console import Console
+
     from mining import stage as mining
     from redteam import stage as redteam
     from sparring import jobs, loop
@@ -32,47 +185,38 @@ def run(job: JobPath) -> None:
     from sparring.stages import Stages
     from synth import stage as synth
 
-    settings = jobs.load(job)
-    with Display(_console(), settings.rounds) as display:
-        folder = loop.run(settings, Stages(synth, redteam, mining), display.show)
-    display.summary(folder)
-
-
-@app.command()
-def parts(kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None) -> None:
-    """List what is registered: operators, attacks, judges, targets, embedders.
-
-    Example: sparring parts --kind operator
-    """
-    from sparring import registry
-
-    for found in sorted(registry.table()):
-        if kind in (None, found):
-            for name in registry.names(found):
-                doc = (registry.find(found, name).__doc__ or "").strip().partition("\n")[0]
-                typer.echo(f"{found:10} {name:14} {doc}")
+    job = jobs.load(path)
+    console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
+    with Display(console, job.retrainings) as display:
+        folder = loop.run(job, Stages(synth, redteam, mining), display.show, until=until)
+    if json:
+        typer.echo((folder / "summary.json").read_text(encoding="utf-8"))
+    elif until is None:
+        display.summary(folder)
+    return folder
 
 
 def main() -> None:
     """Runs the command; a user's mistake ends with one clean line and its exit code, a bug with a traceback."""
     from sparring.errors import SparringError
 
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch loads: spinning threads are many times slower
-    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    # Before torch loads: spinning threads on busy cores are many times slower; bars of other libraries disturb ours.
+    for name, value in (("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1")):
+        os.environ.setdefault(name, value)
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except SparringError as error:
         sys.exit(_fail(str(error), error.exit_code))
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(_fail("interrupted; run the same command again to resume", 130))
+        sys.exit(_fail("interrupted; the same command again resumes", 130))
     except OSError as error:
-        sys.exit(_fail(f"{error.strerror or error}: {error.filename or ''}. Run the same command again to resume", 1))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 160)
+        sys.exit(_fail(f"{error.filename or 'the disk'}: {error.strerror or error}; the same command again resumes", 1))
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # a mistake on the command line, as click has it
+        if usage is None:
+            raise
+        sys.exit(_fail(f"{usage()}; see `sparring --help`", 2))
 
 
 def _fail(message: str, code: int) -> int:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from sparring.context import Context, Event
 from sparring.record import Record
+from sparring.results import AttackResult
 from sparring.store import source_of
 
 from . import duplicates, label_issues
@@ -57,13 +58,16 @@ def examine(ctx: Context) -> Findings:
     return Findings(tuple(r["id"] for r in suspect), groups)
 
 
-def pick(ctx: Context, hard: Sequence[Record], scores: Sequence[float], threshold: float, *, round: int) -> list[Record]:
-    """The successes worth training on under the round's budget. `scores` are the target's; lower is more wrong."""
+def pick(
+    ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, *, round: int
+) -> list[Record]:
+    """The successes worth training on under the round's budget; hard is what the target is surest about, wrongly."""
+    score = {r.text: r.score or 0.0 for r in results if r.text is not None}
     key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "code": source_of(selection)}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in hard])
-        hardness = np.clip((threshold - np.asarray(scores)) / max(threshold, 1e-9), 0, 1)
+        hardness = np.clip((threshold - np.array([score[r.text or ""] for r in hard])) / max(threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         chosen = set(selection.select(hardness, vectors, kinds, ctx.job.mining.select, near=ctx.job.mining.near_duplicate))
         found = [

@@ -14,7 +14,7 @@ from sparring.record import Step, digest
 from sparring.text import canonical, payload
 
 Status = Literal["success", "survived", "missed"]
-JUDGED = 1  # hits of a seed that the judge is asked about, a batch
+NOT_JUDGED = "not judged"
 PATIENCE = 20  # batches without one fit candidate, after which a search is over
 SLACK = 20  # characters that a sample may be longer, whatever its seed's length
 
@@ -97,12 +97,14 @@ def attack(
     judge: Judge,
     *,
     budget: int,
+    judge_budget: int = 4,
     seed: int = 0,
     window: int = 256,
     longer: float = 1.5,
     payload_patterns: Sequence[str] = (),
 ) -> list[Outcome]:
-    """One outcome for each seed, in order. At most `budget` scores of the target a seed, the clean check among them.
+    """One outcome for each seed, in order. At most `budget` scores of the target a seed, the clean check among them,
+    and at most `judge_budget` questions to the judge: it costs a hundred times what a small target does.
 
     A success is a candidate that the target calls benign at its threshold, raw and after canonical form `unicode`,
     that keeps the payload and the length, and that the judge holds valid. Results depend on `seed` and not on `window`.
@@ -124,11 +126,11 @@ def attack(
             if not fresh:
                 return out
             continue
-        _tick(live, target, judge, budget)
+        _tick(live, target, judge, budget, judge_budget)
         live = [one for one in live if one.proposed]
 
 
-def _tick(live: list[_Live], target: Target, judge: Judge, budget: int) -> None:
+def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int) -> None:
     """Scores what every live search proposed in one batch, confirms the hits, judges them, and tells."""
     asked: list[tuple[_Live, int]] = []
     for one in live:
@@ -151,7 +153,8 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int) -> None:
             hits.append((one, i))
     _judge(_confirm(hits, target, budget), judge)
     for one in live:
-        done = one.outcome.status == "success" or one.outcome.queries >= budget or one.idle >= PATIENCE
+        spent = one.outcome.queries >= budget or len(one.outcome.rejected) >= judge_budget
+        done = one.outcome.status == "success" or spent or one.idle >= PATIENCE
         one.proposed = [] if done else _tell(one.search, one.told)
         if done:
             one.search.close()
@@ -192,17 +195,13 @@ def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int) -> list
 
 
 def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
-    """Asks about hits only, the most preferred `JUDGED` of each seed; the first valid one is the seed's success.
-
-    A judge costs a hundred times what a small target does; the hits behind are heavier edits of the same seed.
-    """
-    hits = sorted(hits, key=lambda hit: hit[1])
-    asked: dict[int, int] = {}
-    for one, i in hits:
-        asked[id(one)] = asked.get(id(one), 0) + 1
-        if asked[id(one)] > JUDGED:
-            one.refuse(i, "not judged", hit=True)
-    hits = [(one, i) for one, i in hits if one.told[i].reason != "not judged"]
+    """Asks about the most preferred hit of each seed; the others are told as hits that were not judged."""
+    first: dict[int, tuple[_Live, int]] = {}
+    for one, i in sorted(hits, key=lambda hit: hit[1]):
+        if id(one) in first:
+            one.refuse(i, NOT_JUDGED, hit=True)
+        first.setdefault(id(one), (one, i))
+    hits = list(first.values())
     seeds = [one.outcome.seed for one, _ in hits]
     verdicts = judge.assess([s.text for s in seeds], [o.told[i].candidate.text for o, i in hits], [s.label for s in seeds])
     for (one, i), verdict in zip(hits, verdicts, strict=True):
@@ -210,7 +209,7 @@ def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
         if not verdict.valid:
             outcome.rejected.append((answer.candidate, float(answer.score or 0), verdict.reason))
             one.refuse(i, verdict.reason, hit=True)
-        elif outcome.status != "success":
+        else:
             outcome.status, outcome.sample = "success", answer.candidate
             outcome.score, outcome.verdict = answer.score, verdict
 

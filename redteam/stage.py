@@ -8,15 +8,16 @@ from typing import Any
 
 from sparring import registry, results
 from sparring.context import Context, Event
+from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
 from sparring.protocols import violation_scores
 from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
 from sparring.retrain import Trained
 from sparring.store import source_of
+from sparring.text import canonical
 
 from . import engine, knowledge
-from .attacks import greedy
 from .engine import Seed
 from .knowledge import Knowledge
 
@@ -43,14 +44,16 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 def attack(
     ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int
 ) -> list[AttackResult]:
-    """One result for each seed, in order; units stand under `path`."""
+    """One result for each seed that custody lets pass, in order; units stand under `path`."""
+    seeds = [s for s in seeds if not is_prohibited(s.text or "")]
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts)
     settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | job.strategy.settings
     strategy = registry.make("attack", job.strategy.kind, **settings)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "code": source_of(engine, greedy), "round": round,
+        "code": source_of(engine, type(strategy), canonical, type(ctx.judges.filter), *map(type, operators.values())),
+        "round": round,
     }  # fmt: skip
     out: list[AttackResult] = []
     for number, start in enumerate(range(0, len(seeds), UNIT)):
@@ -59,9 +62,16 @@ def attack(
 
         def make(chunk: Sequence[Record] = chunk) -> Any:
             found = engine.attack(
-                strategy, trained.target, [Seed(s.id, s.text or "", s.label_name, s.clause) for s in chunk], ctx.judges.filter,
-                budget=job.budget, seed=ctx.job.seed, longer=ctx.job.judges.longer, payload_patterns=ctx.policy.payload,
-            )  # fmt: skip
+                strategy,
+                trained.target,
+                [Seed(s.id, s.text or "", s.label_name, s.clause) for s in chunk],
+                ctx.judges.filter,
+                budget=job.budget,
+                judge_budget=job.judge_budget,
+                seed=ctx.job.seed,
+                longer=ctx.job.judges.longer,
+                payload_patterns=ctx.policy.payload,
+            )
             return results.to_table(_audited(ctx, found))
 
         out += results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
@@ -75,7 +85,7 @@ def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Recor
     return [
         _child(ctx, by_id[r.seed_id], r.text, r.operators, round)
         for r in results
-        if r.status == "success" and r.text is not None
+        if r.status == "success" and r.text is not None and not is_prohibited(r.text)
     ]
 
 
@@ -102,10 +112,8 @@ def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record
     out = []
     for _ in range(n):
         parent = rng.choice(parents)
-        steps = [
-            Step(name, rng.choice(RANDOM_STRENGTH), 0)
-            for name in rng.sample(sorted(operators), rng.randint(1, min(3, len(operators))))
-        ]
+        chain = rng.sample(sorted(operators), rng.randint(1, min(3, len(operators))))
+        steps = [Step(name, rng.choice(RANDOM_STRENGTH), 0) for name in chain]
         text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
         out.append(_child(ctx, parent, text, steps, ctx.job.rounds))
     return out

@@ -19,6 +19,7 @@ PARTS = {
     "target": {
         "dummy": "sparring.targets.dummy:DummyTarget",
         "sklearn": "sparring.targets.sklearn:SklearnTarget",
+        "transformers": "sparring.targets.transformers:TransformersTarget",
     },
     "embedder": {
         "dummy": "sparring.embed:DummyEmbedder",

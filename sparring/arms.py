@@ -35,7 +35,7 @@ def control_arms(ctx: Context, stages: Stages, *, added: Sequence[Record], won: 
         trained = retrain.fit(ctx, f"arms/{name}/target", [*train, *rows], seed=seed)
         known = stages.redteam.learn(ctx, f"arms/{name}/attacker.json", trained)
         results = stages.redteam.attack(ctx, f"arms/{name}/test", trained, known, held_out, round=ctx.job.rounds)
-        figures = measure.everything(ctx, trained, known.phrase_texts, results, [])
+        figures = measure.everything(ctx, trained, known, results, [])
         out[name] = measure.final(figures, rows=len(rows))
         ctx.progress(Event("arms", ctx.job.rounds, number, len(arms), {"arm": name}))
     return out

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from . import data, policy, registry, store
+from . import check, data, registry, store
 from .data import Corpus
 from .embed import Cached
+from .errors import DataError
 from .jobs import Job
 from .operators.base import Operator
 from .policy import Policy
@@ -75,13 +77,13 @@ class Context:
 @contextlib.contextmanager
 def open_context(job: Job, progress: Progress) -> Iterator[Context]:
     """Checks policy and data, then takes the run folder. Nothing is written before all input was found good."""
-    rules = policy.load(job.base / job.policy)
+    rules = check.inputs(job)
     corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
-    for name in job.attack.operators:
-        registry.find("operator", name)
     set_threads(job.threads)
-    with store.open_run(pathlib.Path(job.runs) / job.name, job.identity | {"policy_hash": rules.content_hash}) as run:
+    with store.open_run(pathlib.Path(job.runs) / job.name, check.identity(job, rules)) as run:
         progress(Event("data", 0, 0, 1))
+        policy_text = (job.base / job.policy).read_text(encoding="utf-8")
+        run.unit("policy.yaml", rules.content_hash, lambda aside: _write_text(aside, policy_text))
         _write_data(run, corpus, rules)
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
@@ -98,14 +100,23 @@ def set_threads(threads: int) -> None:
 
 
 def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
-    """The judge split in two by group: the filter's rows and the audit's."""
+    """The judge split in two by group: the filter's rows and the audit's. Raises `DataError` where a label is too rare."""
     import numpy as np
 
     rows = corpus.by("judge")
     number = {group: i for i, group in enumerate(dict.fromkeys(r.group for r in rows))}
-    labels = sorted({r.label_name for r in rows}, key=lambda name: (name != BENIGN, name))
+    labels = sorted({r.label_name for r in corpus.records}, key=lambda name: (name != BENIGN, name))
     part = data.split([labels.index(r.label_name) for r in rows], np.array([number[r.group] for r in rows]), (0.5, 0.5), seed)
-    return [r for r, p in zip(rows, part, strict=True) if p == 0], [r for r, p in zip(rows, part, strict=True) if p == 1]
+    halves = [r for r, p in zip(rows, part, strict=True) if p == 0], [r for r, p in zip(rows, part, strict=True) if p == 1]
+    for half in halves:
+        count = Counter(r.label_name for r in half)
+        for label in labels:
+            if count[label] < 2:
+                raise DataError(
+                    f"the split 'judge' holds {sum(r.label_name == label for r in rows)} rows labelled {label!r}; two judges "
+                    "need at least 2 each, no near duplicates. Fix: a larger share for `judge` in data.split, or more rows"
+                )
+    return halves
 
 
 def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
@@ -125,6 +136,10 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
         judge = registry.make("judge", part.kind, **settings)
         fitted.append(judge.fit([r.text for r in rows], [r.label_name for r in rows]))
     return Judges(*fitted), embedder(job.mining.embedder.kind, **job.mining.embedder.settings)
+
+
+def _write_text(path: pathlib.Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
 
 
 def _write_data(run: Run, corpus: Corpus, rules: Policy) -> None:

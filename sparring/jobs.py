@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from .errors import JobError
-from .record import BENIGN, SPLITS
+from .record import SPLITS
 from .yamls import read_model
 
 Rate = Annotated[float, pydantic.Field(ge=0, le=1)]
@@ -45,9 +45,9 @@ class DataSettings(_Strict):
     @pydantic.field_validator("split")
     @classmethod
     def _whole(cls, value: dict[str, float]) -> dict[str, float]:
-        if tuple(value) != SPLITS or abs(sum(value.values()) - 1) > 1e-9 or min(value.values()) <= 0:
-            raise ValueError(f"expected positive shares for {', '.join(SPLITS)}, in this order, that sum to 1")
-        return value
+        if set(value) != set(SPLITS) or abs(sum(value.values()) - 1) > 1e-9 or min(value.values()) <= 0:
+            raise ValueError(f"expected positive shares for {', '.join(SPLITS)} that sum to 1")
+        return {split: value[split] for split in SPLITS}
 
 
 class SynthSettings(_Strict):
@@ -59,6 +59,7 @@ class AttackSettings(_Strict):
     operators: list[str] = ["dilution", "homoglyph", "leet", "merge", "spacing", "texting", "typo", "zero_width"]
     strategy: Part = Part(kind="greedy")
     budget: Annotated[int, pydantic.Field(ge=2)] = 50  # queries a seed, the clean check among them
+    judge_budget: Count = 4  # hits of a seed that the filter judge is asked about, at most
     warmup: Annotated[int, pydantic.Field(ge=0)] = 2000  # queries on training rows, before a round
     train_seeds: Count = 200
     test_seeds: Count = 150  # held-out violating rows, in the data's order
@@ -79,7 +80,24 @@ class MiningSettings(_Strict):
 
 
 class RetrainSettings(_Strict):
+    """In a job file also a word: `none` (data only), or a command line, for a classifier that is trained elsewhere."""
+
+    by: Literal["job", "command", "none"] = "job"
+    command: str | None = None  # run with {data} (a dataset folder) and {out} (where to leave what the target kind loads)
     max_f1_loss: Rate = 0.01  # the gate's tolerance on held-out clean data
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"by": "none"} if value == "none" else {"by": "command", "command": value}
+        return value
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> RetrainSettings:
+        if (self.by == "command") != bool(self.command):
+            raise ValueError("`command` is needed with `by: command`, and only there")
+        return self
 
 
 class Job(_Strict):
@@ -100,22 +118,16 @@ class Job(_Strict):
     base: pathlib.Path = pathlib.Path(".")  # where relative references count from: the job file's folder
 
     @property
+    def retrainings(self) -> int:
+        return 0 if self.retrain.by == "none" else self.rounds
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What makes two runs the same job: all but where it runs and on how many threads."""
         return self.model_dump(mode="json", exclude={"runs", "threads", "base"})
 
 
 def load(path: str | pathlib.Path) -> Job:
-    """Reads a job file. Raises `JobError` with every fault, a line each."""
+    """Reads a job file. Raises `JobError` with every fault, a line each; `check.inputs` looks at what it refers to."""
     path = pathlib.Path(path)
-    job = read_model(Job, path, JobError)
-    unknown = sorted(set((job.data.labels or {}).values()) - {BENIGN} - set(_policy_labels(job, path)))
-    if unknown:
-        raise JobError(f"{path}: data.labels maps to {unknown[0]!r}, which the policy does not hold")
-    return job.model_copy(update={"base": path.parent})
-
-
-def _policy_labels(job: Job, path: pathlib.Path) -> tuple[str, ...]:
-    from . import policy
-
-    return policy.load(path.parent / job.policy).labels
+    return read_model(Job, path, JobError).model_copy(update={"base": path.parent})

@@ -14,6 +14,7 @@ from .protocols import violation_scores
 from .record import BENIGN, Record, digest
 from .results import AttackResult
 from .retrain import Trained
+from .stages import Known
 
 USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
 
@@ -89,15 +90,16 @@ def coverage(records: Sequence[Record]) -> dict[str, dict[str, int]]:
 
 
 def everything(
-    ctx: Context, trained: Trained, phrases: tuple[str, ...], results: Sequence[AttackResult], first: Sequence[AttackResult]
+    ctx: Context, trained: Trained, known: Known, results: Sequence[AttackResult], first: Sequence[AttackResult]
 ) -> dict[str, Any]:
-    """All of a target's held-out figures."""
+    """All of a target's held-out figures; `first` are the results against the first round's target."""
     return {
         "threshold": round(float(trained.target.threshold), 6),
         **clean(ctx, trained),
         **attacked(ctx, results),
         "asr_frozen": frozen(trained, first),
-        "fpr_benign_perturbed": perturbed_benign(ctx, trained, phrases, results),
+        "warmup_queries": known.queries,
+        "fpr_benign_perturbed": perturbed_benign(ctx, trained, known.phrase_texts, results),
     }
 
 

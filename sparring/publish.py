@@ -23,6 +23,11 @@ def dataset(ctx: Context, path: str, records: Sequence[Record], facts: dict[str,
     return ctx.run.unit(path, [[r.id for r in records], facts, ctx.policy.content_hash], make)
 
 
+def folder(run: pathlib.Path, round: int) -> pathlib.Path:
+    """Where a round's dataset stands in a run folder."""
+    return run / f"round-{round:02d}" / "dataset"
+
+
 def write(folder: pathlib.Path, records: Sequence[Record], policy: Policy, *, name: str, facts: dict[str, Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -38,6 +38,16 @@ def find(kind: str, name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def about(kind: str, name: str) -> dict[str, Any]:
+    """One part for a listing: the first line of its docstring, and its capability flags."""
+    part = find(kind, name)
+    flags = [flag for flag in ("family", "gradients") if getattr(part, flag, None)]
+    shown = [flag if getattr(part, flag) is True else f"{flag}={getattr(part, flag)}" for flag in flags]
+    if getattr(part, "undone_by", None):
+        shown.append(f"undone by {part.undone_by}")
+    return {"kind": kind, "name": name, "about": (part.__doc__ or "").strip().partition("\n")[0], "flags": shown}
+
+
 def make(kind: str, name: str, /, **settings: Any) -> Any:
     """A part with its settings; an unknown setting is the user's error, named with those that exist."""
     part = find(kind, name)

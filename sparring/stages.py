@@ -62,7 +62,7 @@ class Mining(Protocol):
     def examine(self, ctx: Context) -> Findings: ...
 
     def pick(
-        self, ctx: Context, hard: Sequence[Record], scores: Sequence[float], threshold: float, *, round: int
+        self, ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, *, round: int
     ) -> list[Record]: ...
 
 

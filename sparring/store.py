@@ -105,25 +105,32 @@ def open_run(folder: pathlib.Path, identity: dict[str, Any]) -> Iterator[Run]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
-        _claim(folder, identity | {"schema": SCHEMA_VERSION})
+        _claim(folder, identity)
         yield Run(folder)
 
 
+def check_identity(folder: pathlib.Path, identity: dict[str, Any]) -> bool:
+    """Whether the folder holds a run of this job already; raises `JobError` when it holds another's."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        return False
+    found, wanted = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(identity | {"schema": SCHEMA_VERSION}))
+    if found != wanted:
+        changed = [k for k in sorted(found.keys() | wanted.keys()) if found.get(k) != wanted.get(k)]
+        raise JobError(
+            f"{folder} holds a run of another job: {', '.join(changed)} changed. "
+            "Fix: give this job another `name`, or remove the folder"
+        )
+    return True
+
+
 def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
-    path, text = folder / "manifest.json", json.dumps(identity, ensure_ascii=False, indent=1)
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found != json.loads(text):
-            changed = [k for k in sorted(found.keys() | identity.keys()) if found.get(k) != json.loads(text).get(k)]
-            raise JobError(
-                f"{folder} holds a run of another job: {', '.join(changed)} changed. "
-                "Fix: give this job another `name`, or remove the folder"
-            )
+    if check_identity(folder, identity):
         return
     aside = folder / ".manifest"
-    aside.write_text(text, encoding="utf-8")
+    aside.write_text(json.dumps(identity | {"schema": SCHEMA_VERSION}, ensure_ascii=False, indent=1), encoding="utf-8")
     _sync(aside)
-    os.replace(aside, path)
+    os.replace(aside, folder / "manifest.json")
 
 
 def _read_entry(path: pathlib.Path) -> dict[str, Any] | None:

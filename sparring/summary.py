@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import __version__, challenge, measure
+from . import __version__, challenge, measure, review
 from .context import Context
-from .record import BENIGN, SPLITS, Record
+from .record import BENIGN, SPLITS
 from .report import Example, write_report
 from .results import AttackResult
 from .stages import Findings
 
+if TYPE_CHECKING:
+    from .loop import State
+
 SHOWN_VERSIONS = ("torch", "transformers", "datasets", "scikit-learn", "cleanlab", "faiss-cpu")
 
 
-def finish(
-    ctx: Context, rounds: list[dict[str, Any]], *, arms: dict[str, Any], payoff: list[list[Any]], findings: Findings,
-    made: Sequence[Record], shown: Sequence[tuple[int, AttackResult]],
-) -> pathlib.Path:  # fmt: skip
+def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[list[Any]], findings: Findings) -> pathlib.Path:
     """Writes `summary.json` and `report.html`; returns the run folder."""
+    rounds, made = state.entries, state.made
     last = rounds[-1]
     rows = [*ctx.corpus.records, *made]
     summary = {
@@ -38,7 +38,7 @@ def finish(
         "rounds": rounds,
         "payoff": payoff,
         "arms": {"ours": measure.final(last, rows=last["added_rows"])} | arms if arms else {},
-        "judges": challenge.judges(ctx),
+        "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
         "label_issues": len(findings.label_issues),
         "near_duplicate_groups": findings.near_duplicate_groups,
         "coverage": measure.coverage([r for r in made if r.operators and r.label_name != BENIGN]),
@@ -51,14 +51,14 @@ def finish(
     }
     folder = ctx.run.folder
     _replace(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
-    write_report(summary, examples(ctx, shown), folder / "report.html")
+    write_report(summary, examples(ctx, state.tested), folder / "report.html")
     return folder
 
 
-def examples(ctx: Context, shown: Sequence[tuple[int, AttackResult]], most: int = 40) -> list[Example]:
-    """The surest successes of each round on held-out seeds."""
+def examples(ctx: Context, tested: Sequence[Sequence[AttackResult]], most: int = 40) -> list[Example]:
+    """The surest successes on held-out seeds, round by round."""
     by_id = {r.id: r for r in ctx.corpus.records}
-    won = [(number, r) for number, r in shown if r.valid and r.seed_id in by_id]
+    won = [(number, r) for number, results in enumerate(tested) for r in results if r.valid]
     won = sorted(won, key=lambda w: w[1].score or 0.0)[:most]
     return [
         Example(
@@ -84,12 +84,10 @@ def facts(entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def by_reason(reasons: Iterable[str]) -> dict[str, int]:
-    return dict(Counter(reasons).most_common())
-
-
-def plain(value: Any) -> dict[str, Any]:
-    return dataclasses.asdict(value)
+def yields(synth: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:
+    """What the generator and the attack made, and what the judge refused of both, by reason."""
+    rejected = Counter(synth["rejected"]) + Counter(refused)
+    return {**synth, "rejected": dict(rejected.most_common())}
 
 
 def _replace(path: pathlib.Path, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,38 +16,49 @@ Level = Literal["unicode", "deobfuscate", "mask"]
 
 _WORD, _LATIN = re.compile(r"\w+"), re.compile("[A-Za-z]")
 _LATINISE = str.maketrans(TO_LATIN)
-# Greek, Cyrillic and Armenian have letters that look Latin; these are those that do not.
-_OWN = re.compile(f"[{''.join(c for c in map(chr, (*range(0x370, 0x590), *range(0x1F00, 0x2000))) if c not in TO_LATIN)}]")
 
 
 class _Script(NamedTuple):
-    to_own: dict[int, str]  # Latin letters to those of the alphabet that look the same
+    to_own: dict[int, str]  # letters of other scripts to those of the alphabet that look the same
     foreign: re.Pattern[str]  # Latin letters that look like none of it
+    strange: re.Pattern[str]  # Latin letters and whatever may stand for one of the alphabet
 
     @classmethod
     def of(cls, first: str, last: str) -> _Script:
         pairs = [(latin, look) for latin, looks in FROM_LATIN.items() for look in looks if first <= look <= last]
-        to_own = {ord(latin): look.lower() if latin.islower() else look for latin, look in pairs}
-        return cls(to_own, re.compile(f"[{''.join(c for c in string.ascii_letters if ord(c) not in to_own)}]"))
+        own = {latin: look.lower() if latin.islower() else look for latin, look in pairs}
+        foreign = set(string.ascii_letters) - own.keys()
+        script = unicodedata.name(first).split()[0]
+        others = {look: latin for look, latin in TO_LATIN.items() if not unicodedata.name(look).startswith(script)}
+        own |= {look: own[latin] for look, latin in others.items() if latin in own}
+        return cls(str.maketrans(own), _any_of(foreign), _any_of(foreign | own.keys()))
 
 
+def _any_of(letters: Iterable[str]) -> re.Pattern[str]:
+    return re.compile(f"[{''.join(sorted(letters))}]")
+
+
+# Greek, Cyrillic and Armenian have letters that look Latin; these are those that do not.
+_OWN = _any_of({chr(c) for c in (*range(0x370, 0x590), *range(0x1F00, 0x2000))} - TO_LATIN.keys())
 _GREEK, _CYRILLIC, _ARMENIAN = _Script.of("Α", "ω"), _Script.of("А", "я"), _Script.of("Ա", "ֆ")
+
 _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters to Unicode, blank to the eye
 
 # Phone numbers and short codes, URLs, amounts: what a violating message must keep to work.
-PAYLOAD = (r"\d{5,}", r"(?:https?://|www\.)\S+|\S+\.(?:com|co\.uk|net|org)\b", r"[£$€]\s?\d+(?:[.,]\d+)?")
+PAYLOAD = (r"\d{5,}", r"(?:https?://|www\.)\S+|(?<!\S)\S+\.(?:com|co\.uk|net|org)\b", r"[£$€]\s?\d+(?:[.,]\d+)?")
 _DIGITS, _URL, _AMOUNT = (re.compile(pattern, re.I) for pattern in PAYLOAD)
+_LINK = re.compile(r"(?:https?://|www\.)\S+|(?<!\S)\S+\.(?:com|net|org|co\.uk)\b\S*")
 _URL_PART = re.compile(r"http|www\.|\.(?:com|co\.uk|net|org)", re.I)  # no URL without one, and far cheaper to look for
 
 # A digit that opens or ends a word is a number as a rule (1st, 10am, mp3); "fr33", "hell0" and "bo$$" are the exceptions.
 _LEET = str.maketrans("013457@$|", "oieastasl")
 _LEETISH = re.compile(
-    r"(?<![\w@$|])(?![\w.+-]+@[\w-]+\.\w)"  # a whole word, and no e-mail address
+    r"(?<![\w@$|])(?![\w.+-]{1,64}@[\w-]+\.\w)"  # a whole word, and no e-mail address
     r"(?:\$[A-Za-z]+|[A-Za-z]+(?=[013457@$|]{1,2}[A-Za-z]|(?:33|0|\$\$?)(?![\w@$|])))"
     r"(?:[013457@$|]{1,2}[A-Za-z]+)*[013457@$|]{0,2}(?![\w@$|])"
 )
 _SPACED = re.compile(
-    r"(?<![^\W_])(?<![@$|])(?<![^\W_]')[^\W_]([ .\-_*'·])[^\W_](?:\1[^\W_])+"
+    r"(?<![^\W_])(?<![@$|])(?<![^\W_][.\-_*'·])[^\W_]([ .\-_*'·])[^\W_](?:\1[^\W_])+"
     r"(?![^\W_]|[@$|]|'[^\W_]|[.\-_*·][^\W_](?![^\W_]))"  # "a b f.r.e.e" is "a b free", not "abf.r.e.e"
 )
 
@@ -92,15 +103,15 @@ def _one_script(text: str) -> str:
     own = _OWN.search(text)
     if not own:
         return _to_latin(text)
-    if not _LATIN.search(text):
-        return text
     script = _GREEK if not "\u0400" <= own[0] < "\u1f00" else _CYRILLIC if own[0] < "\u0531" else _ARMENIAN
-    mostly = sum(_lean(word, script) for word in _WORD.findall(text))
+    if not script.strange.search(text):
+        return text
+    leans = [_lean(word, script) for word in _WORD.findall(text)]
+    mostly, following = sum(leans), iter(leans)
 
     def one_script(match: re.Match[str]) -> str:
-        word = match[0]
-        lean = _lean(word, script) or mostly
-        return _to_latin(word) if lean < 0 else word if word.isascii() else word.translate(script.to_own)
+        word, lean = match[0], next(following) or mostly
+        return word if word.isascii() else _to_latin(word) if lean < 0 else word.translate(script.to_own)
 
     return unicodedata.normalize("NFC", _WORD.sub(one_script, text))
 
@@ -109,8 +120,10 @@ def _lean(word: str, script: _Script) -> int:
     """1: a word of the script; -1: a Latin one; 0: all its letters are in both, or in neither."""
     if word.isascii():
         return -1 if _LATIN.search(word) else 0
-    own, foreign = len(_OWN.findall(word)), len(script.foreign.findall(word))
-    return 1 if own and own >= foreign else -1 if foreign else 0
+    foreign = len(script.foreign.findall(word))
+    if not foreign:
+        return 1 if _OWN.search(word) else 0
+    return 1 if len(_OWN.findall(word)) >= foreign else -1
 
 
 def _to_latin(text: str) -> str:
@@ -134,8 +147,7 @@ def _unleet(leet: re.Match[str]) -> str:
 
 def masked(text: str) -> str:
     """Lower case, URLs and digits masked, white space folded: what two rows of one campaign share."""
-    text = re.sub(r"(?:https?://|www\.)\S+|\S+\.(?:com|net|org|co\.uk)\b\S*", " url ", text.lower())
-    return " ".join(re.sub(r"\d+", "0", text).split())
+    return " ".join(re.sub(r"\d+", "0", _LINK.sub(" url ", text.lower())).split())
 
 
 _STEPS: dict[Level, Callable[[str], str]] = {

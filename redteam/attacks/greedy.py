@@ -8,7 +8,7 @@ from random import Random
 from sparring.operators.base import Operator, WordOperator, editable
 from sparring.record import Step
 
-from ..engine import Attack, Candidate, Search, Seed, Told
+from ..engine import NOT_JUDGED, Attack, Candidate, Search, Seed, Told
 from ..knowledge import Knowledge, word_key
 
 UNKNOWN = 0.05  # importance of a word that warm-up never met: above the harmless, below the telling
@@ -45,6 +45,7 @@ class Greedy(Attack):
         words = {name: op for name, op in operators.items() if isinstance(op, WordOperator)}
         self.words = {name: op for name, op in words.items() if name not in self.undone}
         self.dilutes = any(op.family == "dilution" for op in operators.values())
+        self.payload = next((op.payload for op in operators.values()), ())
         self.knowledge, self.width, self.longer = knowledge, width, longer
 
     def __repr__(self) -> str:
@@ -62,7 +63,7 @@ class Greedy(Attack):
         while states:
             told: list[Told] = yield [canvas.render(state) for state in states]
             for state, answer in zip(states, told, strict=True):
-                if answer.hit and answer.reason != "not judged":
+                if answer.hit and answer.reason != NOT_JUDGED:
                     refused.append(state)
                     too_much.append(state)
                 elif answer.score is not None:
@@ -83,13 +84,13 @@ class _Canvas:
 
     def __init__(self, attack: Greedy, text: str, rng: Random):
         self.attack, self.text, self.rng = attack, text, rng
-        self.spans = editable(text)
+        self.spans = editable(text, attack.payload)
+        self.places = {name: op.spans(text) for name, op in attack.words.items()}  # a word each, or the gap behind it
         weights = attack.knowledge.words
         able = [i for i, (a, b) in enumerate(self.spans) if any(c.isalpha() for c in text[a:b])]
         weight = {i: weights.get(word_key(text[self.spans[i][0] : self.spans[i][1]]), UNKNOWN) for i in able}
         self.ranked = sorted((i for i in able if weight[i] > 0), key=lambda i: -weight[i])
         self.names = list(attack.words)
-        rng.shuffle(self.names)
         self.room = (attack.longer - 1) * len(text) + 20
         gains = attack.knowledge.phrases if attack.dilutes else ()
         self.phrases = [p for p, _ in gains if len(p) < self.room]
@@ -125,12 +126,15 @@ class _Canvas:
                 break
             if i in done:
                 continue
-            word = self.text[slice(*self.spans[i])]
-            names = [n for n in self.names if self.attack.words[n].can_edit(word)]
+            names = [n for n in self.names if self.able(n, i)]
             if names:
                 edits.append((i, self.rng.choice(names), self.rng.randrange(1 << 30)))
                 more -= 1
         return _State(tuple(edits), state.phrases, state.front)
+
+    def able(self, name: str, i: int) -> bool:
+        places = self.places[name]
+        return i < len(places) and self.attack.words[name].can_edit(self.text[slice(*places[i])])
 
     def smaller(self, refused: Sequence[_State]) -> list[_State]:
         """Each refused hit with one edit or phrase less, the least weighty first."""
@@ -160,8 +164,7 @@ class _Canvas:
     def render(self, state: _State) -> Candidate:
         parts, position = [], 0
         used: dict[str, list[int]] = {}
-        for i, name, seed in sorted(state.edits):
-            start, end = self.spans[i]
+        for (start, end), name, seed in sorted((self.places[name][i], name, seed) for i, name, seed in state.edits):
             parts += [self.text[position:start], self.attack.words[name].edit(self.text[start:end], Random(seed))]
             position = end
             used.setdefault(name, []).append(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from collections.abc import Sequence
 from random import Random
 from typing import ClassVar, TypeVar
@@ -53,11 +54,8 @@ class WordOperator(Operator):
         result = _replaced(text, spans, edits)
         if self.holds(text, result):
             return result
-        kept: dict[int, str] = {}  # rare: the edits that are sound one after another
-        for i, edit in edits.items():
-            if self.holds(text, _replaced(text, spans, kept | {i: edit})):
-                kept[i] = edit
-        return _replaced(text, spans, kept)
+        fewest = max(1, len(edits) // 64)
+        return _replaced(text, spans, self._sound(text, spans, list(edits.items()), {}, fewest))
 
     def spans(self, text: str) -> Spans:
         """(start, end) of each stretch that may be edited: what positions in `words` count."""
@@ -73,6 +71,19 @@ class WordOperator(Operator):
     def edits(self, text: str, spans: Spans, chosen: Sequence[int], rng: Random) -> dict[int, str]:
         """Position -> new word; for an author whose edit depends on its neighbours."""
         return {i: self.edit(text[spans[i][0] : spans[i][1]], rng) for i in chosen}
+
+    def _sound(
+        self, text: str, spans: Spans, edits: list[tuple[int, str]], before: dict[int, str], fewest: int
+    ) -> dict[int, str]:
+        """The edits that hold together, and with those `before`: by halves down to `fewest`, for a clash is rare."""
+        tried = before | dict(edits)
+        if self.holds(text, _replaced(text, spans, tried)):
+            return tried
+        if len(edits) <= fewest:
+            return before
+        half = len(edits) // 2
+        before = self._sound(text, spans, edits[:half], before, fewest)
+        return self._sound(text, spans, edits[half:], before, fewest)
 
     def holds(self, text: str, result: str) -> bool:
         """Whether no payload was made or lost, and `undone_by` tells the truth."""
@@ -90,7 +101,13 @@ class WordOperator(Operator):
 def editable(text: str, payload: tuple[str, ...] = ()) -> Spans:
     """(start, end) of each word that holds no payload."""
     kept = payload_spans(text, payload)
-    return tuple(m.span() for m in _WORD.finditer(text) if not any(m.start() < end and start < m.end() for start, end in kept))
+    ends = [end for _, end in kept]
+
+    def is_free(start: int, end: int) -> bool:
+        following = bisect_right(ends, start)
+        return following == len(kept) or end <= kept[following][0]
+
+    return tuple(m.span() for m in _WORD.finditer(text) if is_free(*m.span()))
 
 
 def some(items: Sequence[T], rng: Random) -> list[T]:

@@ -20,9 +20,10 @@ class ZeroWidth(WordOperator):
         return bool(_gaps(word))
 
     def edit(self, word: str, rng: Random) -> str:
-        for i in reversed(some(_gaps(word), rng)):
-            word = word[:i] + pick(INVISIBLE, rng) + word[i:]
-        return word
+        letters = list(word)
+        for i in some(_gaps(word), rng):
+            letters[i] = pick(INVISIBLE, rng) + letters[i]
+        return "".join(letters)
 
     def undoes(self, text: str, result: str, level: Level) -> bool:
         return True  # in any text: they are dropped before anything else is looked at

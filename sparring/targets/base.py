@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..errors import TargetFailed
+
 
 class TrainableTarget(ABC):
     """A classifier that the job trains itself. Settings go to the constructor; `fit` returns a new, fitted target."""
@@ -21,6 +23,10 @@ class TrainableTarget(ABC):
         settings = ", ".join(f"{k}={v!r}" for k, v in sorted(self.settings().items()))
         return f"{type(self).__name__}({settings})"
 
+    def check_fitted(self) -> None:
+        if not self.labels:
+            raise TargetFailed("expected a fitted target; call fit or load first")
+
     @abstractmethod
     def settings(self) -> dict[str, Any]:
         """The constructor's keyword arguments."""
@@ -31,7 +37,7 @@ class TrainableTarget(ABC):
 
     @abstractmethod
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
-        """(n, k) float32."""
+        """(n, k) float32. Raises `TargetFailed` before a fit."""
 
     @abstractmethod
     def save(self, folder: pathlib.Path) -> None:

@@ -33,12 +33,17 @@ class DummyTarget(TrainableTarget):
         return new
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
+        self.check_fitted()
+        if not len(samples):
+            return np.zeros((0, len(self.labels)), np.float32)
         s = self.smoothing
         logits = np.array(
             [
                 [
                     math.log(rows + s)
                     + sum(math.log((count[w] + s) / (rows + 2 * s)) for w in sorted(set(text.lower().split())))
+                    if rows
+                    else -math.inf  # a label without rows; smoothing alone would make it the likeliest
                     for count, rows in zip(self._counts, self._rows, strict=True)
                 ]
                 for text in samples
@@ -48,6 +53,7 @@ class DummyTarget(TrainableTarget):
         return (p / p.sum(1, keepdims=True)).astype(np.float32)
 
     def save(self, folder: pathlib.Path) -> None:
+        self.check_fitted()
         folder.mkdir(parents=True)
         state = {
             "settings": self.settings(), "labels": self.labels, "threshold": self.threshold,

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..errors import TargetFailed
+from ..errors import JobError
 from .base import TrainableTarget
 
 
@@ -18,7 +18,7 @@ class SklearnTarget(TrainableTarget):
         self, *, features: str = "word+char", C: float = 10.0, class_weight: str | None = "balanced", max_iter: int = 2000
     ):
         if features not in ("word", "word+char"):
-            raise ValueError(f"expected features 'word' or 'word+char', got {features!r}")
+            raise JobError(f"target 'sklearn': expected features 'word' or 'word+char', got {features!r}")
         self.features, self.C, self.class_weight, self.max_iter = features, C, class_weight, max_iter
         self._pipeline: Any = None
 
@@ -40,8 +40,7 @@ class SklearnTarget(TrainableTarget):
         return new
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
-        if self._pipeline is None:
-            raise TargetFailed("expected a fitted target; call fit or load first")
+        self.check_fitted()
         out = np.zeros((len(samples), len(self.labels)), np.float32)
         if len(samples):
             out[:, self._pipeline[-1].classes_] = self._pipeline.predict_proba(list(samples))
@@ -50,6 +49,7 @@ class SklearnTarget(TrainableTarget):
     def save(self, folder: pathlib.Path) -> None:
         import skops.io
 
+        self.check_fitted()
         folder.mkdir(parents=True)
         skops.io.dump(self._pipeline, folder / "pipeline.skops")
         state = {"settings": self.settings(), "labels": self.labels, "threshold": self.threshold}

@@ -198,7 +198,7 @@ def test_many_rounds(tmp_path, summary):
 
 HOSTILE = {
     "script": "<script>alert(1)</script><img src=x onerror=alert(2)>",
-    "attribute": "\" onmouseover=\"alert(1)\" ' style='x",
+    "attribute": '" onmouseover="alert(1)" \' style=\'x',
     "template": "{{ 7*7 }}{% raw %}",
     "bidi": "abc\u202egnp.exe\u2066x\u2069\u200f",
     "control": "a\x00b\x1b[31mc\x7f\x85\u2028",

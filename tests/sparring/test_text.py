@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import pathlib
+import re
 import string
 from random import Random
 
@@ -46,6 +47,7 @@ def test_unicode_in_latin_text(text, expected):
         "Поздравляем! Вы выиграли приз, мой ёжик",
         "Он сказал: это наш дом",
         "Їхній подарунок у нас",
+        "Аҽада ибзиоуп",
         "Скидки на iPhone и PayPal сегодня",
         "Он сам скачал SMS и Excel",
         "деньги на paypal",
@@ -73,6 +75,7 @@ def test_unicode_leaves_a_script_its_own_letters(text):
         ("дeньги нa кapту", "деньги на карту"),  # Latin e, a, p in Russian words
         ("ПPИBET, нapкoтики", "ПРИВЕТ, наркотики"),
         ("Скидки на рауpаl сегодня", "Скидки на paypal сегодня"),
+        ("пαроль", "пароль"),  # a Greek letter in a Russian word
         ("д\u0336е\u0336н\u0336ь\u0336г\u0336и\u0336", "деньги"),
         ("д\u200bеньги", "деньги"),
         ("आप\u200bने", "आपने"),
@@ -121,7 +124,7 @@ tricky = st.sampled_from([*"aeist AEIST 0134578 @$!| .-_*'· \n дяй αλά ա
 
 
 @pytest.mark.parametrize("level", LEVELS)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=300)
 @given(text=st.text(chars, max_size=40) | st.lists(tricky, max_size=30).map("".join))
 @example(text="1 2 3 4a")
 @example(text="w1n8")
@@ -160,6 +163,17 @@ def test_payload_spans_merge_what_overlaps_and_take_a_policy_s_patterns():
     assert payload(text, (r"code \w+", r"x*"))[-1] == "code red"
     assert outside("a 12345 b", payload_spans("a 12345 b"), str.upper) == "A 12345 B"
     assert outside("12345", [(0, 5)], str.upper) == "12345"
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(chars, max_size=40) | st.lists(tricky, max_size=30).map("".join))
+@example("a.com(http://b a.comb https://")
+@example("HTTPſ://a .co.uK b.co.uK")
+def test_payload_is_what_the_plain_patterns_say(text):
+    plain = (r"\d{5,}", r"(?:https?://|www\.)\S+|\S+\.(?:com|co\.uk|net|org)\b", r"[£$€]\s?\d+(?:[.,]\d+)?")
+    assert payload(text) == [found for pattern in plain for found in re.findall(pattern, text, re.I)]
+    link = re.sub(r"(?:https?://|www\.)\S+|\S+\.(?:com|net|org|co\.uk)\b\S*", " url ", text.lower())
+    assert masked(text) == re.sub(r"\s+", " ", re.sub(r"\d+", "0", link)).strip()
 
 
 @settings(deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import time
 from random import Random
 
 import pytest
@@ -37,7 +38,7 @@ texts = st.one_of(
 ascii_texts = st.text("aeiosTfR .-*'_@$|!01345£" + "\n", max_size=40)
 strengths = st.floats(0.01, 1)
 seeds = st.integers(0, 9)
-thoroughly = settings(deadline=None, max_examples=300)
+thoroughly = settings(deadline=None, max_examples=150)
 
 each = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.name)
 each_word_operator = pytest.mark.parametrize("op", WORD_OPERATORS, ids=lambda op: op.name)
@@ -153,6 +154,16 @@ def test_words_names_all_that_is_edited(op, text, seed, data):
 def test_no_words_named_no_change(op):
     text = "please send me your message today"
     assert op.apply(text, strength=1, rng=Random(0), words=[]) == text
+
+
+@each
+@pytest.mark.parametrize("unit", ["a.", "яa ", "1 ", "a@b.", "fr33 ", "x", "£1 ", "a.a.a.a-b-", "e\u0301", "s e x in "])
+def test_long_texts_take_no_more_than_their_length_in_time(op, unit):
+    text = unit * (20_000 // len(unit))
+    start = time.perf_counter()
+    op.apply(text, strength=0.5, rng=Random(0))
+    canonical(text, "mask")
+    assert time.perf_counter() - start < 10  # a tenth of that, unless something grows with the square
 
 
 def test_editable_counts_words_without_payload():

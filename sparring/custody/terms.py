@@ -15,28 +15,32 @@ Terms: TypeAlias = dict[str, dict[str, str]]
 # alone: names the offence itself or is a code for it that trust and safety teams publish.
 SEGMENTED: Terms = {
     "any": {
-        "sexual": "sex* sexual+ seks* seksual+ porn+ pornogra* eroti+ erotic* erotis* eroty* hentai+ masturb* orgasm* incest* prostitut*",
+        "sexual": "sex* sexual+ seks* seksual+ porn+ pornogra* eroti+ erotic* erotis* eroty* hentai+ masturb* orgasm* "
+        "incest* prostitut*",
         "suggestive": "seksi sexi intim* sensual* explicit* romantic* seduc* genital* penis* vagina*",
         "minor": "adolescen+ pubescen* infantil* loli lolita lolitas lolis shota teenager*",
         "clear": "prepubescen* preadolescen*",
         "alone": "csam csem pthc lolicon* shotacon* pedophil+ paedophil+ padophil+ pedofil+ pedoporn+ pedocrimin*",
     },
     "en": {
-        "clear": "underage* under_age under_aged minors+ preteen* pre_teen* tween tweens toddler* infant infants schoolgirl* "
-        "schoolboy* school_girl* school_boy* schoolchild* schoolkid* kindergart* preschool* elementary_school* "
-        "primary_school* middle_school* grade_school* nonadult* non_adult* not_of_age not_of_legal_age below_legal_age "
-        "age_of_consent not_yet_adult* not_yet_eighteen",
-        "minor": "child+ children* kid kids kidz kiddo kiddos kiddie* kiddy teen teens teenage+ teenie* youngster* minor juvenile "
-        "juveniles grader graders newborn* high_school* young_girl* young_boy* young_teen* little_girl* little_boy*",
-        "sexual": "sexy sexually nude nudes nudity nudi* nudist* nsfw blowjob* intercourse rape raped rapes raping rapist* molest molested "
-        "molester* molesting molestation lewd* lascivious* indecen* obscen* homosexual_act* homosexual_content x_rated smut bdsm fellatio cunnilingus",
-        "suggestive": "naked intimacy undress* topless unclothed fuck* horny kinky fetish* hardcore lustful aroused "
-        "arousal arousing suggestive* provocative* groom grooming groomed hook_up hookup*",
+        "clear": "underage* under_age under_aged minors+ preteen* pre_teen* tween tweens toddler* "
+        "schoolgirl* schoolboy* school_girl* school_boy* schoolchild* schoolkid* kindergart* preschool* "
+        "elementary_school* primary_school* middle_school* grade_school* nonadult* non_adult* not_of_age "
+        "not_of_legal_age below_legal_age age_of_consent not_yet_adult* not_yet_eighteen",
+        "minor": "child+ children* kid kids kidz infant infants kiddo kiddos kiddie* kiddy teen teens teenage+ teenie* youngster* minor "
+        "juvenile juveniles grader graders newborn* high_school* young_girl* young_boy* young_teen* little_girl* "
+        "little_boy*",
+        "sexual": "sexy sexually nude nudes nudity nudi* nudist* nsfw blowjob* intercourse rape raped rapes raping rapist* "
+        "molest molested molester* molesting molestation lewd* lascivious* indecen* obscen* homosexual_act* "
+        "homosexual_content x_rated smut bdsm fellatio cunnilingus",
+        "suggestive": "naked intimacy undress* topless unclothed fuck* horny kinky fetish* hardcore lustful aroused arousal "
+        "arousing suggestive* provocative* groom grooming groomed hook_up hookup*",
         "alone": "jailbait* minor_attracted child_lover* childlover* cp_pics cp_vids cp_videos cp_links trade_cp trading_cp",
     },
     "es": {
         "clear": "menor_de_edad menores_de_edad colegiala colegialas impuber*",
-        "minor": "menor menores ninos ninas ninit* una_nina la_nina de_nina con_nina un_nino el_nino de_nino con_nino chiquill* quinceaner*",
+        "minor": "menor menores ninos ninas ninit* una_nina la_nina de_nina con_nina un_nino el_nino de_nino con_nino "
+        "chiquill* quinceaner*",
         "sexual": "desnud* coito",
     },
     "pt": {
@@ -46,13 +50,15 @@ SEGMENTED: Terms = {
     },
     "fr": {
         "clear": "mineurs mineure mineures fillette* collegien* ecolier* prepuber* preado*",
-        "minor": "mineur enfant* gamin gamins gamine gamines un_ado une_ado ados lyceen* petite_fille petites_filles petit_garcon petits_garcons",
+        "minor": "mineur enfant* gamin gamins gamine gamines un_ado une_ado ados lyceen* petite_fille petites_filles "
+        "petit_garcon petits_garcons",
         "sexual": "sexuel+ nue nues nudite denude* viol attouchement* obscen*",
     },
     "de": {
         "clear": "minderjahrig+ minderjaehrig+ schulmadchen* schulmaedchen* schulkind* kleinkind* saugling*",
-        "minor": "kinder* kindern kindes* kindlich* ein_kind einem_kind eines_kind* das_kind dem_kind mit_kind jugendlich* schuler "
-        "schulerin* schueler* kleine_madchen kleines_madchen kleinen_madchen junge_madchen jungen_madchen junges_madchen",
+        "minor": "kinder* kindern kindes* kindlich* ein_kind einem_kind eines_kind* das_kind dem_kind mit_kind jugendlich* "
+        "schuler schulerin* schueler* kleine_madchen kleines_madchen kleinen_madchen junge_madchen jungen_madchen "
+        "junges_madchen",
         "sexual": "sexuell+ nackt+ unzucht* vergewaltig* geschlechtsverkehr* unsittlich*",
         "suggestive": "freizugig* freizuegig* anzuglich* anstossig*",
     },
@@ -73,7 +79,8 @@ SEGMENTED: Terms = {
     },
     "ru": {
         "clear": "несовершеннолетн* малолетн* малолетк* малолеток maloletk* школьниц* школьник* дошкольн* первоклассн*",
-        "minor": "ребенок ребенк* дети детей детям детьми детях детск* detsk* deti детишк* детишек подрост* девочк* девочек мальчик* младенец младенц*",
+        "minor": "ребенок ребенк* дети детей детям детьми детях детск* detsk* deti детишк* детишек подрост* девочк* "
+        "девочек мальчик* младенец младенц*",
         "sexual": "секс* сексуал* порн* порногра* эроти* голый голая голые голых голым обнажен* развратн* растлен* изнасил* "
         "половой_акт половые_акт* половых_акт* половую_связь непристойн*",
         "suggestive": "интим* откровенн*",
@@ -124,23 +131,22 @@ UNSEGMENTED: Terms = {
     "zh": {
         "clear": "未成年 小学生 小學生 幼女 幼童 女童 男童 初中生 國中生",
         "minor": "儿童 兒童 孩子 小孩 少女 少年 中学生 中學生 高中生 学生妹 學生妹 萝莉 蘿莉 正太 婴儿 嬰兒",
-        "sexual": "色情 情色 淫 裸体 裸體 裸照 裸露 全裸 裸聊 性交 性爱 性愛 性行[为為] 性侵 性虐 性[剥剝]削 性[内內]容 性暗示 "
-        "性描[写寫] 性接[触觸] 性服[务務] 做[爱愛] 猥[亵褻] 强奸 強姦 [与與]性有[关關] 黄片",
+        "sexual": "色情 情色 淫 裸体 裸體 裸照 裸露 全裸 裸聊 性交 性爱 性愛 性行[为為] 性侵 性虐 性[剥剝]削 性[内內]容 性暗示 性描[写寫] 性接[触觸] 性服[务務] 做[爱愛] 猥[亵褻] 强奸 強姦 "
+        "[与與]性有[关關] 黄片",
         "suggestive": "露骨 挑逗",
         "alone": "[恋戀]童",
     },
     "ja": {
         "clear": "児童 幼児 園児 女児 男児",
         "minor": "子供 子ども こども 女子高生 高校生 (?<!カ)ロリ(?!ー) ショタ",
-        "sexual": "(?<![女男個理知感急慢悪良野母父中両異同])性的 ポルノ ぽるの エロ[いい系画動本] エロチ エロティ ヌード 裸の わいせつ "
-        "ワイセツ セックス 売春 買春 援助交際",
+        "sexual": "(?<![女男個理知感急慢悪良野母父中両異同])性的 ポルノ ぽるの エロ[いい系画動本] エロチ エロティ ヌード 裸の わいせつ ワイセツ セックス 売春 買春 援助交際",
         "alone": "児ポ 小児性愛 ロリコン",
     },
     "ko": {
         "clear": "미성년 초등학생 중학생 여중생 아동",
         "minor": "어린이 어린.소[녀년] 청소년 고등학생 여고생 아이들 아이[와를의]",
-        "sexual": "음란 포르노 야동 누드 알몸 나체 섹스 성행위 성관계 성착취 성폭[력행] 성추행 성매매 성적인 성적으로 "
-        "성적.?(?:대상|내용|콘텐츠|행위|학대|착취|묘사|표현|이미지) 선정적 에로틱 에로물 야한",
+        "sexual": "음란 포르노 야동 누드 알몸 나체 섹스 성행위 성관계 성착취 성폭[력행] 성추행 성매매 성적인 성적으로 성적.?(?:대상|내용|콘텐츠|행위|학대|착취|묘사|표현|이미지) 선정적 에로틱 "
+        "에로물 야한",
         "alone": "소아성애 로리콘 아청물",
     },
     "th": {
@@ -150,26 +156,30 @@ UNSEGMENTED: Terms = {
     },
 }
 
-# Only look like a term, or like a slip of the pen of one: found among the 60,000 most frequent words of these languages.
+# Only look like a term, or like a slip of the pen of one: whole words, and starts and insides of words, found among the
+# 60,000 most frequent words of each of these languages (https://pypi.org/project/wordfreq/).
 INNOCENT = """
-alanina ascolto ashleigh babbling babin bacca bacci bacha bache bachi baita balia balta boah boch childbearing childfree
-childless cinesi cioto cito cock consesso coto cotto criacao degrader desk egen eggen eren erenler eroi eroica eroice
-eroico eroii eroilor eroina eroism erti fetih gain gaine gaines gains gamis garder geknackt geniaal geniais genial grades
-grom inim itim kidd kidder kido kinds kis kiss leisteen lois lols meninada menno miner miners minner minorile minos moest
-accolto cunado cunados aunado acunado vainas eroismo eroici eroiche molesta molestare molesten molestes mollet naga nage nana nani nanna nanni nias nuez nuitee ocen osen ossen peins pens
-perosa perosak petter pon poon pornic putter ralston rapped rapping raps reaja scheller seeks seki seksama sesi sexta
-sextas sexto sextos sextus sey sisi sissi sota sporne sporny stur stuur suggestie suggesties tees ten tener tenere tenes
-tenner tens tiner vaina violi viool голлі девок діям діях ногу пакт папа папі шкляр
+detil detti sedicente sedicenti
+accolto acunado alanina ascolto ashleigh aunado babbling babin bacca bacci bacha bache bachi baita balia balta boah boch
+childbearing childfree childless cinesi cinsi cinsin cinsinden cinsine cinsini cinsleri cioto cito cock consesso coto
+cotto criacao cunado cunados degrader desk egen eggen eren erenler eroi eroica eroice eroiche eroici eroico eroii eroilor
+eroina eroism eroismo erti fetih gain gaine gaines gains gamis garder geknackt geniaal geniais genial grades grom inim
+itim kidd kidder kido kinds kis kiss leisteen lois lols meninada menno miner miners minner minorile minos moest molesta
+molestare molesten molestes mollet naga nage nana nani nanna nanni nias nuez nuitee ocen osen ossen peins pens perosa
+perosak petter pon poon pornic putter ralston rapped rapping raps reaja scheller seeks seki seksama sesi sexta sextas
+sexto sextos sextus sey sisi sissi sota sporne sporny stur stuur suggestie suggesties tees ten tener tenere tenes tenner
+tens tiner vaina vainas violi viool голлі девок діям діях ногу пакт папа папі шкляр
 """
 INNOCENT_STARTS = """
-aanrad afgeschild ansporn asexual ausgeschild aushangeschild beschild cekce cekcok childbirth childress cinsi congenit
-conoscen consensual danina danino dende denue emergen enfat essex fairchild geniale genialid genialit genialn genit
-gentalha geschild gmin henti incett inest infanticid inimag innest intimado intimid intimor kinerja kines kletter knackt
-kunstschild liseler metrosexual middlesex minoran minoria minoris minorit molestan molestas molestia molestie muurschild
-nudel nudillo nuee nummernschild odporn pansexual penisil penisol penista peter pormenor prado predom pretend pretens pretent
-provocatie przeszkol puter rapit romanic rothschild schild seksen seksyen seksyon sekuel sesuai sexag sexenio sexis
-sextant sextet sextil sexton sextup sussex tabacch tenera tenerez tenerif tenerl tenerm tenern tenero tenert tenien therap
-tinere toverkracht unisex unissex vaglia veerk verschild wapenschild wessex zeeschild zwalcz zwali откровени растени
+aanrad afgeschild ansporn asexual ausgeschild aushangeschild beschild cekce cekcok childbirth childress cinsiyet congenit
+conoscen consensual danina danino dende denue emergen enfat essex fairchild geniale genialid genialit genialn genitiv
+genitor gentalha geschild gmin henti incett inest infanticid inimag innest intimado intimid intimor kinerja kines kletter
+knackt kunstschild liseler metrosexual middlesex minoran minoria minoris minorit molestan molestas molestia molestie
+muurschild nudel nudillo nuee nummernschild odporn pansexual penisil penisol penista peter pormenor prado predom pretend
+pretens pretent provocatie przeszkol puter rapit romanic rothschild schild seksen seksyen seksyon sekuel sesuai sexag
+sexenio sexis sextant sextet sextil sexton sextup sussex tabacch tenera tenerez tenerif tenerl tenerm tenern tenero tenert
+tenien therap tinere toverkracht unisex unissex vaglia veerk verschild wapenschild wessex zeeschild zwalcz zwali откровени
+растени
 """
 INNOCENT_INSIDE = """
 bisek bisex bissex heterosek heterosex heterossex homosek homosex homossex intersex transex transsek transsex

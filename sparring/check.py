@@ -1,0 +1,65 @@
+"""Everything that can fail, before any work: what `sparring check` runs and every run begins with."""
+
+from __future__ import annotations
+
+import pathlib
+from collections import Counter
+from typing import Any
+
+from . import data, policy, refs, registry
+from .errors import JobError, PolicyError
+from .jobs import Job, Part
+from .policy import Policy
+from .store import check_identity
+
+
+def inputs(job: Job) -> Policy:
+    """Job, policy, parts and references: cheap, nothing is loaded. Raises what the user can mend."""
+    rules = policy.load(job.base / job.policy)
+    for name in job.attack.operators:
+        registry.find("operator", name)
+    for kind, part in _parts(job):
+        registry.find(kind, part.kind)
+        reference = part.settings.get("model")
+        if isinstance(reference, str):
+            refs.resolve(reference, base=job.base)
+        if kind == "judge":
+            registry.find("embedder", part.settings.get("embedder", "minilm"))
+    registry.make("target", job.target.kind, **job.target.settings)
+    if job.synth.model and not any(c.may_generate for c in rules.categories):
+        names = ", ".join(c.name for c in rules.categories)
+        raise PolicyError(
+            f"{job.policy}: expected a category that may be generated; {names} never is. Fix: remove `synth` from the job"
+        )
+    unknown = sorted(set((job.data.labels or {}).values()) - set(rules.labels))
+    if unknown:
+        raise JobError(f"data.labels maps to {unknown[0]!r}; expected one of {', '.join(rules.labels)}")
+    check_identity(pathlib.Path(job.runs) / job.name, identity(job, rules))
+    return rules
+
+
+def identity(job: Job, rules: Policy) -> dict[str, Any]:
+    """What makes two runs the same job: the job but where and how fast it runs, and the policy's content."""
+    return job.identity | {"policy_hash": rules.content_hash}
+
+
+def check(job: Job) -> dict[str, str]:
+    """All of `inputs`, and the data read and split. Returns what was found, a line each."""
+    rules = inputs(job)
+    corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
+    count = Counter((r.split, r.label_name) for r in corpus.records)
+    clauses = sum(len(c.clauses) for c in rules.categories)
+    splits = {split: ", ".join(f"{count[split, label]} {label}" for label in rules.labels) for split in job.data.split}
+    return {
+        "job": f"{job.name}, {job.retrainings} retrainings, {job.attack.budget} queries a seed",
+        "policy": f"{rules.name} {rules.version}, {len(rules.categories)} categories, {clauses} clauses",
+        "data": f"{len(corpus.records)} unique rows, {len(corpus.rejected)} faulty",
+        **splits,
+        "parts": ", ".join(f"{kind} {part.kind}" for kind, part in _parts(job)),
+    }
+
+
+def _parts(job: Job) -> list[tuple[str, Part]]:
+    parts = [("target", job.target), ("attack", job.attack.strategy), ("judge", job.judges.filter), ("judge", job.judges.audit)]
+    parts.append(("embedder", job.mining.embedder))
+    return parts + ([("text_model", job.synth.model)] if job.synth.model else [])

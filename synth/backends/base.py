@@ -1,0 +1,97 @@
+"""What every language model here promises: settings by keyword, shown by `repr`; a text depends on its prompt alone."""
+
+from __future__ import annotations
+
+import pathlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from sparring import refs
+from sparring.errors import JobError
+from sparring.protocols import Completion
+from sparring.record import digest
+
+from .. import gguf
+
+
+@dataclass(kw_only=True)
+class Backend(ABC):
+    """A model and how it is sampled. Authors write `answer`.
+
+    The seed of a text is made of `seed` and its prompt, so that its neighbours in a call do not matter, and asking once
+    more with the seed in a record gives that record's text again (as far as the engine computes alike in every batch).
+    """
+
+    name: ClassVar[str]
+
+    model: str
+    revision: str | None = None
+    licence: str | None = None
+    max_new_tokens: int = 80
+    temperature: float = 0.9
+    top_p: float = 0.95
+
+    def __post_init__(self) -> None:
+        for setting in ("max_new_tokens", "batch_size", "concurrency", "gpus"):
+            if getattr(self, setting, 1) < 1:
+                raise JobError(f"{self.name}: expected {setting} of at least 1, got {getattr(self, setting)}")
+        if self.temperature < 0 or not 0 < self.top_p <= 1:
+            raise JobError(
+                f"{self.name}: expected temperature >= 0 and 0 < top_p <= 1, got {self.temperature} and {self.top_p}"
+            )
+
+    def complete(self, prompts: Sequence[tuple[str, str]], *, seed: int) -> list[Completion]:
+        return self.answer(prompts, [prompt_seed(seed, *prompt) for prompt in prompts]) if prompts else []
+
+    @abstractmethod
+    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
+        """One answer for each (system, user) prompt, in order, each sampled with its own seed."""
+
+    def describe(self) -> dict[str, Any]:
+        """name, model, revision, licence, and `parameters`: the settings that change what is written."""
+        return {
+            "name": self.name, "model": self.model, "revision": self.revision, "licence": self.licence,
+            "parameters": {"max_new_tokens": self.max_new_tokens, "temperature": self.temperature, "top_p": self.top_p},
+        }  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class LocalBackend(Backend):
+    """A model that this process loads: an `hf://` id, a folder, or a GGUF file, which is converted once."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._place = refs.resolve(self.model)
+
+    @cached_property
+    def _folder(self) -> str:
+        """What the engine loads: a folder, or the id of a model on the hub."""
+        path = pathlib.Path(self._place)
+        return str(gguf.converted(path)) if path.suffix == ".gguf" else self._place
+
+    @cached_property
+    def _content(self) -> str | None:
+        """The revision of a model on this disk: the hash of its files."""
+        path = pathlib.Path(self._place)
+        return gguf.content_hash(path) if path.exists() else None
+
+    @cached_property
+    def _licence(self) -> str | None:
+        path = pathlib.Path(self._place)
+        return self.licence or (gguf.licence(path) if path.suffix == ".gguf" else None)
+
+    def describe(self) -> dict[str, Any]:
+        said = super().describe() | {"revision": self.revision or self._content, "licence": self._licence}
+        if "://" not in self.model:
+            said["model"] = pathlib.Path(
+                self._place
+            ).name  # where it lies on this disk is nobody's business; the revision says what it is
+        return said
+
+
+def prompt_seed(seed: int, system: str, user: str) -> int:
+    """31 bits, which every engine takes."""
+    return int(digest(seed, system, user)[:8], 16) >> 1

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from sparring.errors import MissingExtra
+from sparring.protocols import Completion
+
+from .base import LocalBackend
+
+
+@dataclass(kw_only=True)
+class VLLM(LocalBackend):
+    """vLLM inside this process, offline: the whole call is one batch that the engine schedules itself."""
+
+    name: ClassVar[str] = "vllm"
+
+    batch_size: int = 256  # sequences that the engine runs at once
+    dtype: str = "auto"
+    gpus: int = 1
+    memory: float = 0.9  # share of a GPU's memory
+    context: int | None = None  # tokens of prompt and answer; None is the model's own
+
+    def __post_init__(self) -> None:
+        try:
+            import vllm  # noqa: F401
+        except ImportError:
+            raise MissingExtra("LLM generation with vLLM", "vllm", "vllm") from None
+        super().__post_init__()
+
+    def describe(self) -> dict[str, Any]:
+        said = super().describe()
+        said["parameters"]["dtype"] = self.dtype
+        return said
+
+    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
+        from vllm import SamplingParams
+
+        chats = [[{"role": "system", "content": s}, {"role": "user", "content": u}] for s, u in prompts]
+        sampling = [
+            SamplingParams(max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=seed)
+            for seed in seeds
+        ]
+        found = self._engine.chat(chats, sampling, use_tqdm=False)
+        return [Completion(f.outputs[0].text, len(f.outputs[0].token_ids)) for f in found]
+
+    @cached_property
+    def _engine(self) -> Any:
+        from vllm import LLM
+
+        return LLM(
+            model=self._folder,
+            revision=self.revision,
+            dtype=self.dtype,
+            seed=0,
+            tensor_parallel_size=self.gpus,
+            gpu_memory_utilization=self.memory,
+            max_model_len=self.context,
+            max_num_seqs=self.batch_size,
+        )

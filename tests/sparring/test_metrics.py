@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from sparring import metrics
+from sparring.retrain import Side, gate
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=200), st.floats(0, 0.5))
+def test_the_operating_point_keeps_the_false_positive_rate_and_no_lower_threshold_of_a_row_does(scores, max_fpr):
+    scores = np.array(scores)
+    point = metrics.operating_point(scores, np.zeros(len(scores), bool), max_fpr)
+    assert (scores > point).mean() <= max_fpr
+    lower = scores[scores < point]
+    if len(lower):
+        assert (scores > lower.max()).mean() > max_fpr
+
+
+@given(st.integers(2, 300), st.integers(0, 10**6))
+def test_clean_figures_are_scikit_learns_and_lie_in_their_interval(n, seed):
+    rng = np.random.default_rng(seed)
+    y, scores = rng.random(n) < 0.4, rng.random(n)
+    y[:2] = True, False
+    found = metrics.clean(scores, y, 0.5)
+    decided = scores > 0.5
+    for name, reference in (("f1", f1_score), ("precision", precision_score), ("recall", recall_score)):
+        assert found[name][0] == pytest.approx(reference(y, decided, zero_division=0), abs=1e-6)
+    for value, low, high, count in found.values():
+        assert 0 <= low <= high <= 1
+        assert count == n
+        assert low - 0.05 <= value <= high + 0.05
+
+
+def test_a_rates_interval_covers_what_it_should():
+    rng = np.random.default_rng(0)
+    inside = 0
+    for trial in range(200):
+        _, low, high, _ = metrics.rate(rng.random(150) < 0.3, seed=trial)
+        inside += low <= 0.3 <= high
+    assert inside >= 180  # 95% nominal; the percentile bootstrap of a share covers a little less
+
+
+def test_nothing_measured_is_none_and_not_zero():
+    assert metrics.rate([]) is None
+    assert metrics.mean(np.zeros(0)) is None
+
+
+def test_the_paired_bootstrap_sees_a_loss_and_no_loss():
+    rng = np.random.default_rng(0)
+    y = rng.random(2000) < 0.3
+    before = y ^ (rng.random(2000) < 0.02)
+    assert metrics.paired_f1_low(before, before, y) == 0
+    worse = before & (rng.random(2000) < 0.9)
+    assert metrics.paired_f1_low(before, worse, y) < -0.02
+
+
+@pytest.mark.parametrize(
+    ("champion", "challenger", "promoted", "said"),
+    [
+        (Side(0.95, 0.6), Side(0.95, 0.3), True, "0.600 to 0.300"),
+        (Side(0.95, 0.6), Side(0.93, 0.1), False, "a loss of more than 0.01"),
+        (Side(0.95, 0.6), Side(0.99, 0.6), False, "no gain"),
+    ],
+)
+def test_the_gate_lets_pass_what_is_as_clean_and_harder_to_fool(champion, challenger, promoted, said):
+    verdict = gate(champion, challenger, max_f1_loss=0.01)
+    assert verdict.promoted is promoted
+    assert said in verdict.reason
