@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+import numpy as np
+
 from sparring import registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
@@ -22,7 +24,8 @@ from .engine import Seed
 from .knowledge import Knowledge
 
 UNIT = 50  # seeds
-TWINS = 4  # benign rows perturbed for each success: fewer cost clean precision
+TWINS = 6  # benign rows perturbed for each success; with fewer, clean precision falls
+NEAREST = 100  # benign training rows that twins are made from
 RANDOM_STRENGTH = (0.1, 0.2, 0.4)
 
 
@@ -89,15 +92,17 @@ def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Recor
     ]
 
 
-def twins(ctx: Context, attacked: Sequence[Record], known: Knowledge, benign: Sequence[Record], *, round: int) -> list[Record]:
+def twins(ctx: Context, attacked: Sequence[Record], known: Knowledge, trained: Trained, *, round: int) -> list[Record]:
     """Benign rows perturbed by the same operators as each success: without them a classifier learns that perturbed
-    text violates."""
+    text violates. Their parents are the benign training rows that come nearest to the target's threshold."""
     operators = ctx.operators(known.phrase_texts)
+    benign = ctx.corpus.by("train", violating=False)
+    scores = violation_scores(trained.target, [r.text or "" for r in benign])
+    nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
     out: dict[str, Record] = {}
     for record in attacked:
         rng = Random(digest(ctx.job.seed, record.id))
-        for _ in range(TWINS):
-            parent = rng.choice(benign)
+        for parent in rng.sample(nearest, min(TWINS, len(nearest))):
             text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in record.operators], rng)
             twin = _child(ctx, parent, text, record.operators, round)
             out[twin.id] = twin

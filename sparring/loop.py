@@ -79,7 +79,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         entry |= summary.yields(yields, [reason for _, reason in refused])
         won = keep(ctx, f"{folder}/attacks/train", state, stages.redteam.records(ctx, fought, seeds, round=number))
         chosen = stages.mining.pick(ctx, won, fought, target.target.threshold, round=number)
-        twins = stages.redteam.twins(ctx, chosen, known, ctx.corpus.by("train", violating=False), round=number)
+        twins = stages.redteam.twins(ctx, chosen, known, target, round=number)
         state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
         state.won += won
         yield "mine"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Sequence
@@ -46,14 +45,16 @@ class Written:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """One prompt and what went into it."""
+@dataclass(slots=True)
+class _Draft:
+    """One prompt, what went into it, and what came of it."""
 
     prompt: tuple[str, str]
     clause: Clause
     shown: tuple[Record, ...]
     variant: int
+    text: str | None = None
+    reason: str = ""
 
 
 class SeedWriter:
@@ -79,44 +80,44 @@ class SeedWriter:
                 f"{category.hazard!r}. No flag or setting lifts this. Fix: leave it out of what is generated"
             )
         seed = int(digest(seed, round, policy.content_hash, category.name)[:8], 16) >> 1
-        asks = [self._ask(policy, category, examples, i, seed) for i in range(n)]
-        answers = self.model.complete([ask.prompt for ask in asks], seed=seed)
+        drafts = [self._draft(policy, category, examples, i, seed) for i in range(n)]
+        answers = self.model.complete([draft.prompt for draft in drafts], seed=seed)
         said = self.model.describe()
         limit = said.get("parameters", {}).get("max_new_tokens")
-        texts, reasons = [], []
-        for ask, answer in zip(asks, answers, strict=True):
-            text, reason = _read(ask, answer, limit)
-            texts.append(text)
-            reasons.append(reason)
-        known = [*(e.text or "" for e in examples), *category.examples, *(c.text for c in category.clauses)]
-        _mark_copies(known, texts, reasons)
-        blank = [_record(policy, category, ask, said, round=round, seed=seed) for ask in asks]
-        made = [dataclasses.replace(record, text=text) for record, text in zip(blank, texts, strict=True)]
+        for draft, answer in zip(drafts, answers, strict=True):
+            draft.text, draft.reason = _read(draft, answer, limit)
+        known = [*_texts(examples), *category.examples, *(clause.text for clause in category.clauses)]
+        _mark_copies(known, [draft for draft in drafts if not draft.reason])
+        made = [_record(policy, category, draft, said, round=round, seed=seed) for draft in drafts]
         return Written(
-            records=tuple(r for r, reason in zip(made, reasons, strict=True) if not reason),
-            rejected=tuple(Rejected(r, reason) for r, reason in zip(made, reasons, strict=True) if reason),
+            records=tuple(record for record, draft in zip(made, drafts, strict=True) if not draft.reason),
+            rejected=tuple(Rejected(record, d.reason) for record, d in zip(made, drafts, strict=True) if d.reason),
             tokens=sum(answer.tokens for answer in answers),
         )
 
-    def _ask(self, policy: Policy, category: Category, examples: Sequence[Record], i: int, seed: int) -> _Ask:
+    def _draft(self, policy: Policy, category: Category, examples: Sequence[Record], i: int, seed: int) -> _Draft:
         rng = Random(digest(seed, i))
         clause = category.clauses[i % len(category.clauses)]
-        fitting = [e for e in examples if e.clause == clause.id] or [e for e in examples if e.clause is None] or list(examples)
+        fitting = [e for e in examples if e.clause == clause.id] or [e for e in examples if e.clause is None] or examples
         shown = tuple(rng.sample(fitting, min(self.shots, len(fitting))))
         variant = rng.randrange(10**6)
-        prompt = prompts.render(policy, category, clause, [e.text or "" for e in shown], variant=variant)
+        prompt = prompts.render(policy, category, clause, _texts(shown), variant=variant)
         check_text(*prompt)
-        return _Ask(prompt, clause, shown, variant)
+        return _Draft(prompt, clause, shown, variant)
 
 
-def _read(ask: _Ask, answer: Completion, limit: int | None) -> tuple[str | None, str]:
-    """(text, reason to reject it or "")."""
+def _texts(records: Sequence[Record]) -> list[str]:
+    return [record.text or "" for record in records]
+
+
+def _read(draft: _Draft, answer: Completion, limit: int | None) -> tuple[str | None, str]:
+    """The text of an answer, and the reason to reject it or ""."""
     if is_prohibited(answer.text):
         return None, "prohibited"
     if not answer.text.strip():
         return "", "empty"
-    shown = [e.text or "" for e in ask.shown]
-    text = prompts.parse(answer.text, paragraphs=max((len(_EMPTY_LINE.split(e.strip())) for e in shown), default=None))
+    shown = _texts(draft.shown)
+    text = prompts.parse(answer.text, paragraphs=max((len(_EMPTY_LINE.split(t.strip())) for t in shown), default=None))
     if text is None:
         return answer.text, "unparsable"
     if limit and answer.tokens >= limit and answer.text.rstrip().endswith(text[-10:]):  # cut off: whole sentences stay
@@ -126,40 +127,39 @@ def _read(ask: _Ask, answer: Completion, limit: int | None) -> tuple[str | None,
         text = whole[0]
     if len(text) > ROOM + 2 * max(map(len, shown), default=prompts.LONGEST):
         return text, "too long"
-    return text, "copy" if masked(text) in masked("\n".join(ask.prompt)) else ""
+    return text, "copy" if masked(text) in masked("\n".join(draft.prompt)) else ""
 
 
-def _mark_copies(known: Sequence[str], texts: Sequence[str | None], reasons: list[str]) -> None:
-    """Gives the reason `copy` to every text, not rejected yet, that nearly equals one of `known` or an earlier text."""
-    new = [i for i, reason in enumerate(reasons) if not reason]
-    if not new:
-        return
-    row, other = near_pairs([*known, *(texts[i] or "" for i in new)], first=len(known))
-    for position in row[other < row]:
-        reasons[new[position - len(known)]] = "copy"
+def _mark_copies(known: Sequence[str], drafts: Sequence[_Draft]) -> None:
+    """Gives the reason `copy` to whatever nearly equals one of `known` or an earlier draft."""
+    if drafts:
+        row, other = near_pairs([*known, *(draft.text or "" for draft in drafts)], first=len(known))
+        for i in row[other < row] - len(known):
+            drafts[i].reason = "copy"
 
 
-def _record(policy: Policy, category: Category, ask: _Ask, said: dict[str, Any], *, round: int, seed: int) -> Record:
-    """Without its text. `work` is everything that went in."""
+def _record(policy: Policy, category: Category, draft: _Draft, said: dict[str, Any], *, round: int, seed: int) -> Record:
+    """`work` is everything that went in."""
     settings = said.get("parameters", {})
-    system, user = ask.prompt
+    system, user = draft.prompt
     return synthetic(
         work={
-            "system": system, "user": user, "model": said.get("model"), "revision": said.get("revision"),
+            "system": system, "user": user, "name": said["name"], "model": said.get("model"), "revision": said.get("revision"),
             "parameters": settings, "seed": seed, "round": round,
         },
+        text=draft.text,
         language=policy.language,
         label_name=category.name,
-        clause=ask.clause.id,
-        severity=ask.clause.severity,
+        clause=draft.clause.id,
+        severity=draft.clause.severity,
         policy=policy.name,
         policy_version=policy.version,
         generator=Generator(
             name=said["name"], model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"),
-            seed=seed, parameters=json.dumps({**settings, "variant": ask.variant}, sort_keys=True),
+            seed=seed, parameters=json.dumps({**settings, "variant": draft.variant}, sort_keys=True),
         ),
-        parent_ids=tuple(e.id for e in ask.shown),
-        root_ids=tuple(dict.fromkeys(root for e in ask.shown for root in e.root_ids or (e.id,))),
+        parent_ids=tuple(e.id for e in draft.shown),
+        root_ids=tuple(dict.fromkeys(root for e in draft.shown for root in e.root_ids or (e.id,))),
         round=round,
         split="train",
     )  # fmt: skip

@@ -119,3 +119,29 @@ def test_records_survive_the_way_to_disk_and_back(finished):
     records = record.from_table(pq.read_table(shard))
     assert records
     assert record.to_table(records, ("benign", "spam")).equals(pq.read_table(shard))
+
+
+def test_a_prohibited_row_is_never_a_seed_and_nothing_is_made_from_it(tiny_job, spar, tmp_path):
+    job = tiny_job()
+    rows = tmp_path / "rows.csv"
+    extra = [
+        f"sexual content involving a {age}-year-old number {i} call 0812345678{i % 10},spam\n"
+        for i, age in enumerate(range(5, 17))
+    ]
+    rows.write_text(rows.read_text(encoding="utf-8") + "".join(extra), encoding="utf-8")
+    folder = spar(job)
+    seen = 0
+    for shard in folder.rglob("*.parquet"):
+        table = pq.read_table(shard)
+        names = {"outcomes": "seed_id", "gate": "seed_id", "arms": "seed_id", "payoff": "seed_id"}
+        if (column := next((c for part, c in names.items() if part in shard.parts), None)) and column in table.column_names:
+            seen += table.num_rows
+            banned = {
+                r["id"] for r in pq.read_table(folder / "data" / "part-00000.parquet").to_pylist() if "year-old" in r["text"]
+            }
+            assert len(banned) == len(extra)
+            assert not banned & set(table.column(column).to_pylist()), shard
+    assert seen > 100
+    made = [row for part in published(folder).values() for row in part if row["origin"] == "synthetic"]
+    assert made
+    assert not any("year-old" in row["text"] for row in made)

