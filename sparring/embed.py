@@ -94,7 +94,7 @@ class DummyEmbedder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         out = np.zeros((len(texts), self.dim), np.float32)
         for i, text in enumerate(texts):
-            for gram in {text[j : j + 3].lower() for j in range(max(1, len(text) - 2))}:
+            for gram in sorted({text[j : j + 3].lower() for j in range(max(1, len(text) - 2))}):
                 rng = Random(gram)
                 out[i] += [rng.gauss(0, 1) for _ in range(self.dim)]
         return unit(out)

@@ -137,11 +137,15 @@ def put(ctx: Context, path: str, records: Sequence[Record], reasons: Sequence[st
 
 def play_all(ctx: Context, stages: Stages, state: State) -> list[list[Any]]:
     """payoff[i][j]: valid success of round i's attacker on round j's target, over the first `payoff_seeds` test seeds."""
-    seeds = ctx.corpus.by("test", violating=True)[: ctx.job.attack.payoff_seeds]
+    seeds = ctx.corpus.by("test", violating=True)[: min(ctx.job.attack.payoff_seeds, ctx.job.attack.test_seeds)]
+    ids = {s.id for s in seeds}
 
     def play(i: int, j: int) -> Any:
         known, target = state.attackers[i], state.champions[j]
-        results = stages.redteam.attack(ctx, f"payoff/{i}-{j}", target, known, seeds, round=i)
+        if i == j:  # that attack was run already, on these seeds among others
+            results = [r for r in state.tested[i] if r.seed_id in ids]
+        else:
+            results = stages.redteam.attack(ctx, f"payoff/{i}-{j}", target, known, seeds, round=i)
         return measure.attacked(ctx, results)["valid_asr_fresh"]
 
     return [[play(i, j) for j in range(len(state.champions))] for i in range(len(state.attackers))]

@@ -64,22 +64,28 @@ class ClassifierJudge:
         return p[np.arange(len(texts)), [self.labels.index(label) for label in labels]]
 
     def assess(self, seeds: Sequence[str], samples: Sequence[str], labels: Sequence[str]) -> list[Verdict]:
-        scores = self.scores(samples, labels)
-        near = self._similarity(seeds, samples)
-        return [self._verdict(*row) for row in zip(seeds, samples, labels, scores, near, strict=True)]
+        """A sample that falls before the classifier is asked has the score 0."""
+        reasons = [self._kept(*pair) for pair in zip(seeds, samples, strict=True)]
+        asked = [i for i, reason in enumerate(reasons) if not reason and seeds[i]]
+        near = self._similarity([seeds[i] for i in asked], [samples[i] for i in asked])
+        for i, cosine in zip(asked, near, strict=True):
+            reasons[i] = "cosine" if cosine < self.cosine else ""
+        out = [Verdict(False, 0.0, reason) for reason in reasons]
+        asked = [i for i, reason in enumerate(reasons) if not reason]
+        scores = self.scores([samples[i] for i in asked], [labels[i] for i in asked])
+        for i, score in zip(asked, np.clip(scores, 0, 1).tolist(), strict=True):
+            valid = score > self.thresholds[labels[i]]
+            out[i] = Verdict(valid, score, "" if valid else "label")
+        return out
 
-    def _verdict(self, seed: str, sample: str, label: str, score: float, near: float) -> Verdict:
-        reason = ""
-        if seed:
-            flat, origin = canonical(sample), canonical(seed)
-            if not all(p in flat for p in payload(origin, self.patterns)):
-                reason = "payload"
-            elif len(flat) > self.longer * len(origin) + SLACK:
-                reason = "length"
-            elif near < self.cosine:
-                reason = "cosine"
-        reason = reason or ("" if score > self.thresholds[label] else "label")
-        return Verdict(not reason, float(np.clip(score, 0, 1)), reason)
+    def _kept(self, seed: str, sample: str) -> str:
+        """Why the sample is not the seed's any more, before any model is asked."""
+        if not seed:
+            return ""
+        flat, origin = canonical(sample), canonical(seed)
+        if not all(p in flat for p in payload(origin, self.patterns)):
+            return "payload"
+        return "length" if len(flat) > self.longer * len(origin) + SLACK else ""
 
     def _similarity(self, seeds: Sequence[str], samples: Sequence[str]) -> np.ndarray:
         """Cosine at level `unicode`, as the yardstick has it: a reader's normaliser, no more, stands between the two."""
