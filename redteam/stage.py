@@ -78,7 +78,7 @@ def attack(
             return results.to_table(_audited(ctx, found))
 
         out += results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
-        ctx.progress(Event(f"attack {path.rpartition('/')[2]}", round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
+        ctx.progress(Event(_told(path), round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
     return out
 
 
@@ -167,6 +167,12 @@ def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult
         )
         for o in found
     ]  # fmt: skip
+
+
+def _told(path: str) -> str:
+    """A unit's path as a stage's name: "attack test", "payoff 0-1"."""
+    parent, _, name = path.rpartition("/")
+    return f"payoff {name}" if parent == "payoff" else f"attack {name}"
 
 
 def _counts(done: Sequence[AttackResult]) -> dict[str, Any]:

@@ -30,10 +30,11 @@ class Display:
         )
 
         self.console, self.rounds, self._started = console, rounds, time.monotonic()
+        self._name = ""
         self._live = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[counts]}", style="dim"),
-            console=console, transient=True, disable=not console.is_terminal,
+            console=console, transient=True, disable=not console.is_terminal, speed_estimate_period=3600,
         )  # fmt: skip
         self._whole = self._live.add_task("rounds", total=rounds + 1, counts="")
         self._stage = self._live.add_task("starting", total=None, counts="")
@@ -50,9 +51,13 @@ class Display:
         if event.stage == "round":
             self._live.update(self._whole, completed=event.round + 1)
         else:
+            name = f"round {event.round} {event.stage}"
+            if name != self._name:
+                self._live.reset(self._stage)
+                self._name = name
             self._live.update(
                 self._stage,
-                description=f"round {event.round} {event.stage}",
+                description=name,
                 total=event.total,
                 completed=event.done,
                 counts=counts,

@@ -9,14 +9,14 @@ from sparring.policy import Category, Clause, Policy
 
 LONGEST = 600  # characters of an example that are shown
 
-# Short, because small models follow no long ones: of 20 designs this had the highest yield with SmolLM2-135M.
+# Short, because small models follow no long ones: of thirty designs this had the highest yield with SmolLM2-135M.
 _CHANGES = (
-    "other words, other names and other numbers",
-    "other words, for another person",
-    "other words, from another sender",
-    "other words, for another place and time",
-    "other words, for another occasion",
     "new words",
+    "new words and new names",
+    "new words, for another person",
+    "new words, from another sender",
+    "new words, for another place and time",
+    "new words, for another occasion",
 )
 _STYLES = ("", "Make it urgent.", "Make it casual.", "Make it formal.", "Make it short.", "Make it long.")
 _SENDERS = ("somebody", "a stranger", "an acquaintance", "a company", "an office", "a group", "a celebrity")
