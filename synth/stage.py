@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sparring import record, registry
 from sparring.context import Context, Event
+from sparring.custody import is_prohibited
 from sparring.policy import Category
 from sparring.protocols import TextModel
 from sparring.record import Record, digest
@@ -32,7 +33,11 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
     fallen: Counter[str] = Counter()
     model: list[TextModel] = []  # loaded by the first unit that is not done yet
     for number, (category, n) in enumerate(asked):
-        rows = [r for r in ctx.corpus.by("train", violating=True) if r.label_name == category.name]
+        rows = [
+            r
+            for r in ctx.corpus.by("train", violating=True)
+            if r.label_name == category.name and not is_prohibited(r.text or "")
+        ]
         examples = Random(digest(ctx.job.seed, round, category.name)).sample(rows, min(EXAMPLES, len(rows)))
         key = {
             **ctx.key, "synth": ctx.job.synth.model, "n": n, "number": number, "examples": [r.id for r in examples],
