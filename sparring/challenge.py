@@ -7,7 +7,8 @@ from random import Random
 from typing import Any
 
 from . import metrics
-from .context import Context, judge_rows
+from .context import Context
+from .data import judge_rows
 from .protocols import Judge
 from .text import payload_spans
 

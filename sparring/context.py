@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +14,11 @@ import pyarrow.parquet as pq
 from . import check, data, registry, store
 from .data import Corpus
 from .embed import Cached
-from .errors import DataError
 from .jobs import Job
 from .operators.base import Operator
 from .policy import Policy
 from .protocols import Embedder, Judge
-from .record import BENIGN, Record, to_table
+from .record import to_table
 from .store import Run
 
 
@@ -99,26 +97,6 @@ def set_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
-    """The judge split in two by group: the filter's rows and the audit's. Raises `DataError` where a label is too rare."""
-    import numpy as np
-
-    rows = corpus.by("judge")
-    number = {group: i for i, group in enumerate(dict.fromkeys(r.group for r in rows))}
-    labels = sorted({r.label_name for r in corpus.records}, key=lambda name: (name != BENIGN, name))
-    part = data.split([labels.index(r.label_name) for r in rows], np.array([number[r.group] for r in rows]), (0.5, 0.5), seed)
-    halves = [r for r, p in zip(rows, part, strict=True) if p == 0], [r for r, p in zip(rows, part, strict=True) if p == 1]
-    for half in halves:
-        count = Counter(r.label_name for r in half)
-        for label in labels:
-            if count[label] < 2:
-                raise DataError(
-                    f"the split 'judge' holds {sum(r.label_name == label for r in rows)} rows labelled {label!r}; two judges "
-                    "need at least 2 each, no near duplicates. Fix: a larger share for `judge` in data.split, or more rows"
-                )
-    return halves
-
-
 def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
     made: dict[str, Embedder] = {}
 
@@ -130,7 +108,7 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
     fitted = []
     shared: dict[str, Any] = {"longer": job.judges.longer, "patterns": rules.payload}
     roles = ((job.judges.filter, job.judges.cosine), (job.judges.audit, 0.0))  # the audit asks the label alone
-    for (part, cosine), rows in zip(roles, judge_rows(corpus, job.seed), strict=True):
+    for (part, cosine), rows in zip(roles, data.judge_rows(corpus, job.seed), strict=True):
         settings = {"cosine": cosine} | shared | part.settings
         settings["embedder"] = embedder(settings["embedder"])
         judge = registry.make("judge", part.kind, **settings)

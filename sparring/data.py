@@ -75,7 +75,9 @@ def load(settings: DataSettings, policy: Policy, *, base: pathlib.Path, seed: in
         for key, text, label, g, p in zip(keys, texts, labels, group, part, strict=True)
     )  # fmt: skip
     _check_splits(settings, policy, records)
-    return Corpus(records, tuple(rejected))
+    corpus = Corpus(records, tuple(rejected))
+    judge_rows(corpus, seed)  # said now, not after the first hour
+    return corpus
 
 
 def split(labels: Sequence[int], group: np.ndarray, parts: Sequence[float], seed: int) -> np.ndarray:
@@ -89,6 +91,24 @@ def split(labels: Sequence[int], group: np.ndarray, parts: Sequence[float], seed
             for g in chunk:
                 out.setdefault(int(g), number)  # a group of several labels goes where its first label put it
     return np.array([out[int(g)] for g in group])
+
+
+def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
+    """The judge split in two by group: the filter's rows and the audit's. Raises `DataError` where a label is too rare."""
+    rows = corpus.by("judge")
+    number = {group: i for i, group in enumerate(dict.fromkeys(r.group for r in rows))}
+    labels = sorted({r.label_name for r in corpus.records}, key=lambda name: (name != BENIGN, name))
+    part = split([labels.index(r.label_name) for r in rows], np.array([number[r.group] for r in rows]), (0.5, 0.5), seed)
+    halves = [r for r, p in zip(rows, part, strict=True) if p == 0], [r for r, p in zip(rows, part, strict=True) if p == 1]
+    for half in halves:
+        count = Counter(r.label_name for r in half)
+        for label in labels:
+            if count[label] < 2:
+                raise DataError(
+                    f"the split 'judge' holds {sum(r.label_name == label for r in rows)} rows labelled {label!r}; two judges "
+                    "need at least 2 each, no near duplicates. Fix: a larger share for `judge` in data.split, or more rows"
+                )
+    return halves
 
 
 def _fault(text: Any) -> str | None:

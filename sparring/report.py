@@ -1,37 +1,26 @@
 """`write_report`: one run as one HTML file that opens anywhere, loads nothing and runs no script.
 
 The page says first what the classifier misses and what to do about it, then shows the figures behind each sentence.
-Every sentence is made from the summary by a rule of this file. Texts are covered until a person uncovers them.
+The sentences stand in `advice.py`. Texts are covered until a person uncovers them.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from . import plots
+from .advice import ARMS, BENIGN_LIMIT, Summary, advice, get, keys_of, rate_of, rates_of, rejected, verdict
 from .plots import Rate, Series, count, readable
 
-Summary = Mapping[str, Any]
 SHOWN_EXAMPLES = 60
-BENIGN_LIMIT = 0.05  # false positives on perturbed benign rows, by the worst operator
-CLEAN_TOLERANCE = 0.01  # points of clean F1 that a run may cost
-GAP = 0.10  # raw ASR above valid ASR
-
-ARMS = {  # how an arm is called, and what it means when ours is not ahead of it
-    "ours": ("ours: search and mining", ""),
-    "same_data_new_seed": ("same data, new seed", "training again explains the gain; attack rows added nothing measurable"),
-    "random_operators": ("random operators, no search", "random edits teach as much; the search is not worth its queries"),
-    "without_mining": ("ours, without mining", "unselected rows teach as much here; leave the mining out"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +37,6 @@ class Example:
     split: str
     judge: float
     clause: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A line of "What to do"; `section` is the part of the page that holds the evidence."""
-
-    level: Literal["act", "watch", "good"]
-    text: Markup
-    section: str
 
 
 def write_report(summary: Summary, examples: Sequence[Example], path: Path) -> None:
@@ -79,217 +59,6 @@ def _template() -> jinja2.Template:
     environment.filters.update(rate=Rate.read, count=count, duration=plots.duration)
     environment.globals.update(plots=plots, limit=BENIGN_LIMIT, arms=ARMS)
     return environment.get_template("report.html.j2")
-
-
-# --- what the page says first ----------------------------------------------------------------------------------------
-
-
-def verdict(summary: Summary) -> list[Markup]:
-    """The sentences of the header; the first is the one to remember."""
-    rounds = summary.get("rounds") or []
-    if not rounds:
-        return [Markup("No round was finished, so nothing was measured yet.")]
-    first, last, said = rounds[0], rounds[-1], []
-    valid = "valid_asr_fresh" if _rate(first, "valid_asr_fresh") else "asr_fresh"
-    if before := _rate(first, valid):
-        budget = f"with {summary['budget']} queries " if summary.get("budget") else ""
-        judged = "while they still violate" if valid == "valid_asr_fresh" else "(whether they still violate was not judged)"
-        text = "In round {}, an attacker {}gets {} of caught violations past the classifier {}"
-        sentence = _say(text, first.get("round", 0), budget, _strong(before), judged)
-        if len(rounds) > 1 and (after := _rate(last, valid)):
-            change = ": it got worse" if after.value > before.value else ""
-            if after.overlaps(before):
-                change = ": the intervals overlap, so no clear change"
-            sentence += _say("; after {} {}{}", plots.plural(len(rounds) - 1, "round"), _strong(after), change)
-        said.append(sentence + ".")
-    start, end = _rate(first, "clean", "f1"), _rate(last, "clean", "f1")
-    if start and end and len(rounds) > 1:
-        said.append(_say("Clean F1 went from <strong>{}</strong> to <strong>{}</strong>.", start.figure, end.figure))
-    elif start:
-        said.append(_say("Clean F1 is <strong>{}</strong>.", start.figure))
-    frozen = _rate(last, "asr_frozen")
-    if frozen and len(rounds) > 1:
-        said.append(_say("Of the texts that beat round 0, <strong>{}</strong> still pass.", frozen.percent))
-    gated = [r for r in rounds if r.get("promoted") is not None]
-    if gated:
-        passed = [str(r.get("round")) for r in gated if r["promoted"]]
-        which = f"round{'s'[: len(passed) > 1]} {', '.join(passed)}" if passed else "none"
-        said.append(_say("Promoted: <strong>{}</strong>.", which))
-    worst, name = _rate(last, "fpr_benign_perturbed", "worst"), _get(last, "fpr_benign_perturbed", "worst_operator")
-    if worst and name:
-        said.append(_say("Worst operator on benign rows: <strong>{}</strong>, {} false positives.", name, worst.percent))
-    return said
-
-
-def advice(summary: Summary) -> list[Advice]:
-    """The lines of "What to do", the urgent ones first; each comes from one rule below."""
-    if not summary.get("rounds"):
-        return [_line("act", "run", "Start <code>sparring run</code> with the same job again: it resumes.")]
-    lines = [line for rule in RULES for line in rule(summary)]
-    if all(line.level == "good" for line in lines):
-        lines.append(_line("good", "run", "None of the rules behind this list found anything to mend."))
-    return sorted(lines, key=lambda line: ("act", "watch", "good").index(line.level))
-
-
-def _line(level: Literal["act", "watch", "good"], section: str, template: str, *values: Any) -> Advice:
-    return Advice(level, _say(template, *values), section)
-
-
-def _gate(s: Summary) -> Iterator[Advice]:
-    gated = [r for r in s["rounds"] if r.get("promoted") is not None]
-    for r in gated:
-        if not r["promoted"]:
-            reason = str(r.get("gate_reason") or "no reason was recorded").rstrip(".")
-            yield _line("act", "rounds", "Round {} was not promoted: {}.", r.get("round"), reason)
-    passed = [r.get("round") for r in gated if r["promoted"]]
-    if passed:
-        text = "Use the classifier of <strong>round {}</strong>, the newest that passed the gate."
-        yield _line("good", "rounds", text, passed[-1])
-    elif gated:
-        yield _line("act", "rounds", "Keep the classifier that you have: no retrained one passed the gate.")
-
-
-def _control_arms(s: Summary) -> Iterator[Advice]:
-    rates = {name: rate for name, arm in (s.get("arms") or {}).items() if (rate := _rate(arm, "valid_asr_fresh"))}
-    ours = rates.pop("ours", None)
-    if not ours or not rates:
-        return
-    order = sorted(rates, key=lambda name: rates[name].value)
-    ahead = [name for name in order if rates[name].value <= ours.value]
-    for name in ahead:
-        label, meaning = ARMS.get(name, (name, "it teaches as much here"))
-        place = "level with" if rates[name].value == ours.value else "ahead of"
-        settled = "; the intervals overlap, so the order is not settled" if rates[name].overlaps(ours) else ""
-        text = 'The control arm "<strong>{}</strong>" is {} ours: {} valid ASR against {}{}. Taken at face value, {}.'
-        yield _line("act", "arms", text, label, place, rates[name], ours, settled, meaning)
-    if not ahead:
-        close = ", ".join(ARMS.get(name, (name, ""))[0] for name in order if rates[name].overlaps(ours))
-        doubt = f", but the intervals overlap with: {close}. Attack more seeds to settle it" if close else ""
-        text = "<strong>Ours</strong> wins against each control arm: {} valid ASR, the best of the others {}{}."
-        yield _line("watch" if close else "good", "arms", text, ours, rates[order[0]], doubt)
-
-
-def _still_open(s: Summary) -> Iterator[Advice]:
-    rounds, last = s["rounds"], s["rounds"][-1]
-    rate, families = _rate(last, "valid_asr_fresh"), _rates(last.get("by_family"))
-    if not rate:
-        return
-    worst = max(families, key=lambda name: families[name].value, default=None)
-    if rate.value >= 0.05:
-        how = _say(", most of all by <strong>{}</strong> ({})", worst, families[worst].percent) if worst else ""
-        if len(rounds) == 1:
-            fix = "This is the classifier as it came: retrain on the published rows and spar again."
-        elif worst == "character":
-            fix = "A text normaliser comes first, then spar on."
-        else:
-            fix = "Publish more rows of that family and spar on." if worst else "Spar on."
-        text = "The attacker still gets <strong>{}</strong> through{}. {}"
-        section = "families" if worst else "attack"
-        yield _line("act" if rate.value >= 0.2 else "watch", section, text, rate.percent, how, fix)
-    frozen = _rate(last, "asr_frozen")
-    if frozen and len(rounds) > 1 and frozen.value <= 0.1 and rate.value >= 0.2:
-        text = (
-            "The old tricks are learnt ({} of them pass) but new ones are found ({}): the classifier knows what it was "
-            "trained on, not yet what that stands for."
-        )
-        yield _line("watch", "attack", text, frozen.percent, rate.percent)
-    if rate.n is not None and rate.n < 100:
-        text = "Only {} held-out seeds were attacked, so the intervals are wide. Hold out more violating rows."
-        yield _line("watch", "attack", text, rate.n)
-
-
-def _character_tricks(s: Summary) -> Iterator[Advice]:
-    rate = _rates(s["rounds"][-1].get("by_family")).get("character")
-    if rate and rate.value >= 0.05:
-        text = (
-            "Character tricks get {} through. A text normaliser in front of the classifier undoes most of them: <code>"
-            'sparring.text.canonical(text, "deobfuscate")</code> (look-alikes, invisible characters, leet, spacing).'
-        )
-        yield _line("act", "families", text, rate.percent)
-
-
-def _benign_rows(s: Summary) -> Iterator[Advice]:
-    benign = s["rounds"][-1].get("fpr_benign_perturbed") or {}
-    worst = _rate(benign, "worst")
-    if worst and worst.value > BENIGN_LIMIT:
-        text = (
-            "<strong>{}</strong> on benign rows raises {} false positives (limit {}). Add benign rows perturbed by "
-            "it to the training data, or normalise it away."
-        )
-        name = benign.get("worst_operator") or "One operator"
-        yield _line("act", "benign", text, name, worst.percent, f"{BENIGN_LIMIT:.0%}")
-
-
-def _clean_quality(s: Summary) -> Iterator[Advice]:
-    start, end = _rate(s["rounds"][0], "clean", "f1"), _rate(s["rounds"][-1], "clean", "f1")
-    if start and end and start.value - end.value > CLEAN_TOLERANCE:
-        text = (
-            "Robustness was paid for with clean quality: F1 fell by {:.3f}. Lower the share of attack rows, or keep an "
-            "earlier round's classifier."
-        )
-        yield _line("act", "clean", text, start.value - end.value)
-
-
-def _data(s: Summary) -> Iterator[Advice]:
-    if n := s.get("label_issues"):
-        text = (
-            "{} of your data may carry a wrong label. Have a person look there first: what is mislabelled teaches the "
-            "classifier to miss."
-        )
-        yield _line("act", "data", text, plots.plural(n, "row"))
-    bare = [clause for clause, families in (s.get("coverage") or {}).items() if not sum((families or {}).values())]
-    if bare:
-        what, it = ("this clause", "it") if len(bare) == 1 else (f"{len(bare)} clauses", "them")
-        yield _line("watch", "coverage", "No hard example touches {}: {}. Add seeds for {}.", what, ", ".join(bare[:8]), it)
-    made, kept = (sum(r.get(key) or 0 for r in s["rounds"]) for key in ("generated", "accepted"))
-    reasons = _rejected(s)
-    if made and kept / made < 0.1 and reasons:
-        text = (
-            'Of {} generated samples only {} were accepted; most fell to "{}". A larger generator or a closer prompt '
-            "costs less than more of the same."
-        )
-        yield _line("watch", "yield", text, count(made), count(kept), next(iter(reasons)).replace("_", " "))
-
-
-def _raw_above_valid(s: Summary) -> Iterator[Advice]:
-    raw, valid = _rate(s["rounds"][-1], "asr_fresh"), _rate(s["rounds"][-1], "valid_asr_fresh")
-    if raw and valid and raw.value - valid.value >= GAP:
-        text = (
-            "Raw ASR is {}, valid ASR {}: in the difference the audit judge, which reads the text as a normaliser "
-            "leaves it, sees no violation any more. Go by the valid figure, and leave those rows out of training."
-        )
-        yield _line("watch", "attack", text, raw.percent, valid.percent)
-
-
-def _judges(s: Summary) -> Iterator[Advice]:
-    audit = (s.get("judges") or {}).get("audit")
-    wrong, right = _rates(_get(audit, "false_positive_rates")), _rate(audit, "true_positive_rate")
-    worst = max(wrong, key=lambda name: wrong[name].value, default=None)
-    if worst and wrong[worst].value > 0.2:
-        text = (
-            'The audit judge is lenient: it calls {} of the challenge rows "{}" violating, so valid ASR may be too '
-            "high. Have people check a sheet: <code>sparring review</code>."
-        )
-        yield _line("watch", "judges", text, wrong[worst].percent, worst.replace("_", " "))
-    if right and right.value < 0.8:
-        text = "The audit judge knows only {} of true violations, so valid ASR may be too low."
-        yield _line("watch", "judges", text, right.percent)
-
-
-RULES: tuple[Callable[[Summary], Iterator[Advice]], ...] = (
-    _gate,
-    _control_arms,
-    _still_open,
-    _character_tricks,
-    _benign_rows,
-    _clean_quality,
-    _data,
-    _raw_above_valid,
-    _judges,
-)
-
-
-# --- what the page shows ---------------------------------------------------------------------------------------------
 
 
 def _contents(s: Summary, examples: Sequence[Example]) -> dict[str, str]:
@@ -331,7 +100,7 @@ def _charts(s: Summary) -> dict[str, Any]:
         return {"series": series, "svg": plots.line_chart(ident, title, description, columns, series, **axis)}
 
     def line(name: str, style: str, shape: str, *keys: str, labelled: bool = False) -> Series:
-        return Series(name, style, shape, [_rate(r, *keys) for r in rounds], labelled)
+        return Series(name, style, shape, [rate_of(r, *keys) for r in rounds], labelled)
 
     if not rounds:
         return {}
@@ -357,20 +126,20 @@ def _charts(s: Summary) -> dict[str, Any]:
 def _tables(s: Summary) -> dict[str, Any]:
     rounds = s.get("rounds") or []
     first, last = (rounds[0], rounds[-1]) if rounds else ({}, {})
-    families = {name: [_rate(r, "by_family", name) for r in rounds] for name in _keys(r.get("by_family") for r in rounds)}
-    categories = _keys(r.get("per_category") for r in rounds)
-    now, before = (_rates(_get(r, "fpr_benign_perturbed", "by_operator")) for r in (last, first))
+    families = {name: [rate_of(r, "by_family", name) for r in rounds] for name in keys_of(r.get("by_family") for r in rounds)}
+    categories = keys_of(r.get("per_category") for r in rounds)
+    now, before = (rates_of(get(r, "fpr_benign_perturbed", "by_operator")) for r in (last, first))
     operators = sorted({*now, *before}, key=lambda name: -now[name].value if name in now else 1)
     coverage = [row or {} for row in (s.get("coverage") or {}).values()]
     return {
         "families": dict(sorted(families.items(), key=lambda row: -row[1][-1].value if row[1][-1] else 1)),
         "operators": [(name, before.get(name) if len(rounds) > 1 else None, now.get(name)) for name in operators],
         "operator_scale": plots.scale([*now.values(), *before.values()], least=0.1),
-        "categories": {name: [_rate(r, "per_category", name, "f1") for r in rounds] for name in categories},
-        "reasons": _rejected(s),
-        "coverage_families": _keys(coverage),
+        "categories": {name: [rate_of(r, "per_category", name, "f1") for r in rounds] for name in categories},
+        "reasons": rejected(s),
+        "coverage_families": keys_of(coverage),
         "coverage_top": max((n for row in coverage for n in row.values()), default=0) or 1,
-        "challenges": _keys(_get(j, "false_positive_rates") for j in (s.get("judges") or {}).values()),
+        "challenges": keys_of(get(j, "false_positive_rates") for j in (s.get("judges") or {}).values()),
     }
 
 
@@ -378,40 +147,6 @@ def _shown(e: Example) -> dict[str, Any]:
     clipped = max(len(e.text), len(e.seed_text)) > plots.CLIP
     marked = {"pieces": plots.pieces(e.seed_text, e.text), "seed": plots.pieces(e.seed_text, e.seed_text)}
     return {"facts": e, "hidden": plots.hidden(e.text), "clipped": clipped, **marked}
-
-
-def _get(data: Any, *keys: str) -> Any:
-    for key in keys:
-        data = data.get(key) if isinstance(data, Mapping) else None
-    return data
-
-
-def _rate(data: Any, *keys: str) -> Rate | None:
-    return Rate.read(_get(data, *keys))
-
-
-def _rates(data: Any) -> dict[str, Rate]:
-    return {name: rate for name in data or {} if (rate := Rate.read(data[name]))}
-
-
-def _keys(mappings: Any) -> list[str]:
-    return list(dict.fromkeys(key for mapping in mappings for key in mapping or {}))
-
-
-def _rejected(s: Summary) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for r in s.get("rounds") or []:
-        total.update(r.get("rejected") or {})
-    return dict(total.most_common())
-
-
-def _say(template: str, *values: Any) -> Markup:
-    """A sentence of ours with values of anybody's: escaped, clipped, hidden characters spelled out."""
-    return Markup(template).format(*(v if isinstance(v, Markup | float) else readable(v) for v in values))
-
-
-def _strong(rate: Rate) -> Markup:
-    return Markup("<strong>{}</strong> {}").format(rate.percent, rate.interval).strip()
 
 
 def _printed(value: Any) -> Any:

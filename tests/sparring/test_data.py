@@ -73,3 +73,9 @@ def test_splits_are_those_of_the_yardstick(policy_path):
     parts = yardstick.split(texts, labels)
     for name in SPLITS:
         assert [r.text for r in corpus.by(name)] == [texts[i] for i in parts[name]]
+
+
+def test_a_label_too_rare_for_two_judges_is_said_before_any_work(tmp_path, policy_path):
+    lines = rows(40).split(b"\n")
+    with pytest.raises(DataError, match=r"two judges need at least 2|holds no row labelled"):
+        load(tmp_path, policy_path, b"\n".join(lines))

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from sparring.advice import Advice, advice, verdict
 from sparring.plots import Rate, percent, pieces, readable, scale
-from sparring.report import SHOWN_EXAMPLES, Advice, Example, advice, verdict, write_report
+from sparring.report import SHOWN_EXAMPLES, Example, write_report
 
 VALID = ((0.583, 0.494, 0.662), (0.314, 0.231, 0.397), (0.182, 0.116, 0.256), (0.124, 0.066, 0.182))
 FAMILIES = {"character": (0.52, 0.18, 0.07, 0.033), "word": (0.21, 0.16, 0.1, 0.074), "dilution": (0.34, 0.22, 0.13, 0.091)}
@@ -330,7 +331,7 @@ RULES = [
     ("attack", {f"{LAST}/by_family": {}}, "watch: The attacker still gets 12% through. Spar on."),
     ("attack", {f"{LAST}/valid_asr_fresh": around(0.4)}, "learnt (3.8% of them pass) but new ones are found (40%)"),
     ("attack", {f"{LAST}/valid_asr_fresh": around(0.1, 60)}, "watch: Only 60 held-out seeds were attacked"),
-    ("attack", {f"{LAST}/asr_fresh": around(0.3)}, "watch: Raw ASR is 30%, valid ASR 12%: in the difference the audit"),
+    ("attack", {f"{LAST}/asr_fresh": around(0.3)}, "watch: Raw ASR is 30%, valid ASR 12%: the difference are texts"),
     ("benign", {f"{PERTURBED}/worst": around(0.08)}, "act: leet on benign rows raises 8.0% false positives (limit 5%)"),
     ("clean", {f"{LAST}/clean/f1": around(0.92)}, "act: Robustness was paid for with clean quality: F1 fell by 0.033"),
     ("data", {}, "act: 37 rows of your data may carry a wrong label."),
