@@ -13,6 +13,7 @@ import numpy as np
 from . import refs
 from .errors import MissingExtra
 from .protocols import Embedder
+from .quiet import quiet
 
 WINDOW = 200  # tokens; MiniLM cuts at 256, so a long text is the mean over its windows
 
@@ -35,9 +36,10 @@ class MiniLM:
         self._bfloat16 = dtype == "auto" and native_bfloat16()
         place = refs.resolve(model)
         self.name, self.batch_size = model, batch_size
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(place)
+        with quiet():
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(place)
+            self._model: Any = AutoModel.from_pretrained(place).eval()
         self._tokenizer.model_max_length = 1 << 30  # we cut ourselves
-        self._model: Any = AutoModel.from_pretrained(place).eval()
         self.dim = int(self._model.config.hidden_size)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

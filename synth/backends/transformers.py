@@ -8,8 +8,8 @@ from random import Random
 from typing import Any, ClassVar
 
 from sparring.protocols import Completion
+from sparring.quiet import quiet
 
-from ..gguf import quiet
 from .base import LocalBackend
 
 CANDIDATES = 1000  # the nucleus is looked for among so many likeliest tokens
