@@ -88,7 +88,7 @@ class ClassifierJudge:
         return "length" if len(flat) > self.longer * len(origin) + SLACK else ""
 
     def _similarity(self, seeds: Sequence[str], samples: Sequence[str]) -> np.ndarray:
-        """Cosine at level `unicode`, as the yardstick has it: a reader's normaliser, no more, stands between the two."""
+        """Cosine at level `unicode`: a normaliser, no more, stands between the two."""
         if not len(samples):
             return np.zeros(0)
         vectors = self.embedder.encode([canonical(t) for t in (*seeds, *samples)])
