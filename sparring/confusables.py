@@ -10,6 +10,9 @@ _LOOKS_LIKE = {
     "A": "АΑ", "B": "ВΒ", "C": "С", "E": "ЕΕ", "H": "НΗ", "I": "ІΙ", "J": "Ј", "K": "КΚ", "M": "МΜ", "N": "Ν",
     "O": "ОΟ", "P": "РΡ", "S": "Ѕ", "T": "ТΤ", "X": "ХΧ", "Y": "ҮΥ", "Z": "Ζ",
 }  # fmt: skip
-_READ_ONLY = {"в": "b", "н": "h"}  # small capitals: read as b and h, never written as such
+# Without that of i, which some African languages write as a letter of its own.
+SMALL_CAPITALS = dict(zip("abcdefghjklmnoprstuvwyz", "ᴀʙᴄᴅᴇꜰɢʜᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", strict=True))
+# Read as Latin letters, but not written in their place as a homoglyph: they do not look the same.
+_READ_ONLY = {"в": "b", "н": "h"} | {small: latin for latin, small in SMALL_CAPITALS.items()}
 TO_LATIN = {look: latin for latin, looks in _LOOKS_LIKE.items() for look in looks} | _READ_ONLY
 FROM_LATIN = {latin: tuple(looks) for latin, looks in _LOOKS_LIKE.items()}

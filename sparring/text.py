@@ -42,6 +42,8 @@ def _any_of(letters: Iterable[str]) -> re.Pattern[str]:
 _OWN = _any_of({chr(c) for c in (*range(0x370, 0x590), *range(0x1F00, 0x2000))} - TO_LATIN.keys())
 _GREEK, _CYRILLIC, _ARMENIAN = _Script.of("Α", "ω"), _Script.of("А", "я"), _Script.of("Ա", "ֆ")
 
+NEGATIVE_LETTERS = (0x1F150, 0x1F170)  # where A to Z stand, white on dark discs and squares; NFKC has no plain form of them
+_POSITIVE = {first + i: letter for first in NEGATIVE_LETTERS for i, letter in enumerate(string.ascii_uppercase)}
 _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters to Unicode, blank to the eye
 
 # Phone numbers and short codes, URLs, amounts: what a violating message must keep to work.
@@ -66,9 +68,9 @@ _SPACED = re.compile(
 def canonical(text: str, level: Level = "unicode") -> str:
     """One form for texts that read the same: `canonical(canonical(text, level), level) == canonical(text, level)`.
 
-    `unicode` undoes compatibility forms (NFKC), look-alike letters, accents on Latin letters, stacked marks, and
-    invisible or direction-changing characters, and folds white space. `deobfuscate` further undoes leet and spaced-out
-    letters outside the payload. `mask` further folds case and masks digits and URLs.
+    `unicode` undoes compatibility forms (NFKC), letters in dark boxes, look-alike letters, accents on Latin letters,
+    stacked marks, and invisible or direction-changing characters, and folds white space. `deobfuscate` further undoes
+    leet and spaced-out letters outside the payload. `mask` further folds case and masks digits and URLs.
     """
     while (plainer := _STEPS[level](text)) != text:  # what one step uncovers may be another step's work
         text = plainer
@@ -77,7 +79,7 @@ def canonical(text: str, level: Level = "unicode") -> str:
 
 def _unicode(text: str) -> str:
     if not text.isascii():
-        text = unicodedata.normalize("NFKD", text)
+        text = unicodedata.normalize("NFKD", text.translate(_POSITIVE))
         hidden = [ord(c) for c in set(text) if c > "~" and (c in _INVISIBLE or unicodedata.category(c) in ("Cf", "Me"))]
         text = text.translate(dict.fromkeys(hidden)) if hidden else text
         text = _one_script(_without_accents(unicodedata.normalize("NFC", text)))

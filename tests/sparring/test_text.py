@@ -33,6 +33,8 @@ ROOT = pathlib.Path(__file__).parents[2]
         ("z\u0351\u0352\u0341a\u0300\u0316\u0317l\u0334\u0335go", "zalgo"),
         ("fr\u200bee w\u2060in c\u00adash \ufeffnow", "free win cash now"),
         ("\u202eeerf\u202c \u2066now\u2069 \u200fhere", "eerf now here"),
+        ("🅕🅡🅔🅔 🅲🅰🆂🅷, 🅿\ufe0f here, ꜰʀᴇᴇ", "FREE CASH, P here, free"),
+        ("🇫🇷 ✨ 🆎 😀", "🇫🇷 ✨ 🆎 😀"),  # flags and other signs
         ("bl\u3164ank \U000e0041tag", "blank tag"),
         ("£100 “now” – it’s", "£100 “now” – it’s"),
     ],
@@ -77,6 +79,8 @@ def test_unicode_leaves_a_script_its_own_letters(text):
         ("Скидки на рауpаl сегодня", "Скидки на paypal сегодня"),
         ("пαроль", "пароль"),  # a Greek letter in a Russian word
         ("д\u0336е\u0336н\u0336ь\u0336г\u0336и\u0336", "деньги"),
+        ("🅲кидки сегодня", "Скидки сегодня"),
+        ("привет 🅵🆁🅴🅴", "привет FREE"),
         ("д\u200bеньги", "деньги"),
         ("आप\u200bने", "आपने"),
     ],
@@ -120,7 +124,7 @@ def test_mask(text, expected):
 chars = st.characters(exclude_categories=())  # lone surrogates too
 tricky = st.sampled_from([*"aeist AEIST 0134578 @$!| .-_*'· \n дяй αλά աժ", *TO_LATIN, "\u0301", "\u0306", "\u0308", "\u0336",
                           "\u200b", "\u202e", "\ufb01", "①", "क", "\u093f", "\u0e33", "ᄀ", "ᅡ", "が", "ﾞ", "İ", "ẞ", "ﬀ",
-                          "\u1fb3", "www.", ".com", "http://", "£5", "12345"])  # fmt: skip
+                          "🅰", "🅕", "\u1fb3", "www.", ".com", "http://", "£5", "12345"])  # fmt: skip
 
 
 @pytest.mark.parametrize("level", LEVELS)
