@@ -27,9 +27,10 @@ class Operator(ABC):
     """A transform of text that keeps its label. The base class picks the words and guards the payload."""
 
     name: ClassVar[str]
-    family: ClassVar[str]  # "character", "word" or "dilution"
+    family: ClassVar[str]  # "character", "word", "script", "context" or "dilution"
     preserves: ClassVar[str]  # what stays, in words
     undone_by: ClassVar[Level | None] = None  # canonical level at which the text equals the original's; None: irreversible
+    hides: ClassVar[bool] = False  # the screen of custody can't read through it: a text that it refuses is left as it is
     payload: tuple[str, ...] = ()  # a policy's own payload patterns
 
     def __repr__(self) -> str:
@@ -45,6 +46,8 @@ class WordOperator(Operator):
     """Changes single words. Authors write `edit`; a word that holds payload is never shown to it."""
 
     def apply(self, text: str, *, strength: float, rng: Random, words: Sequence[int] | None = None) -> str:
+        if self.hides and _refused(text):
+            return text
         spans, able = _stretches(self, self.payload, text)
         if words is not None:
             chosen = sorted(set(words).intersection(able))
@@ -118,6 +121,20 @@ def some(items: Sequence[T], rng: Random) -> list[T]:
 def pick(items: Sequence[T], rng: Random) -> T:
     """`rng.choice`, three times as fast."""
     return items[int(rng.random() * len(items))]
+
+
+def in_case_of(like: str, word: str) -> str:
+    """`word`, in capitals or with one where `like` is so."""
+    if like.isupper() and len(like) > 1:
+        return word.upper()
+    return word[0].upper() + word[1:] if like[0].isupper() else word
+
+
+@functools.lru_cache(1024)
+def _refused(text: str) -> bool:
+    from ..custody import is_prohibited  # here, for its word lists take a while to load
+
+    return is_prohibited(text)
 
 
 @functools.lru_cache(1024)

@@ -229,7 +229,7 @@ SEEDS = (
     "sexuelle Inhalte mit Kindern",
     "сексуальный контент с участием детей",
 )
-OPERATORS = [name for name in registry.names("operator") if registry.find("operator", name).family in ("character", "word")]
+OPERATORS = registry.names("operator")
 
 
 def test_there_are_operators_to_try():
@@ -237,7 +237,7 @@ def test_there_are_operators_to_try():
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_no_operator_on_characters_or_words_passes(name):
+def test_no_operator_passes(name):
     operator = registry.make("operator", name)
     passed = {
         text
