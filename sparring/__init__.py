@@ -22,6 +22,11 @@ PARTS = {
         "phonetic": f"{_OPERATORS}.phonetic:Phonetic",
         "punctuation": f"{_OPERATORS}.punctuation:Punctuation",
         "repeat": f"{_OPERATORS}.repeat:Repeat",
+        "split": f"{_OPERATORS}.split:Split",
+        "decoration": f"{_OPERATORS}.decoration:Decoration",
+        "misspelling": f"{_OPERATORS}.misspelling:Misspelling",
+        "synonym": f"{_OPERATORS}.synonym:Synonym",
+        "digits": f"{_OPERATORS}.digits:Digits",
         "dilution": f"{_OPERATORS}.dilution:Dilution",
     },
     "target": {

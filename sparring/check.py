@@ -17,7 +17,7 @@ def inputs(job: Job) -> Policy:
     """Job, policy, parts and references: cheap, nothing is loaded. Raises what the user can mend."""
     rules = policy.load(job.base / job.policy)
     for name in job.attack.operators:
-        registry.find("operator", name)
+        registry.make("operator", name)  # a missing extra shows here, before any work
     for kind, part in _parts(job):
         registry.find(kind, part.kind)
         reference = part.settings.get("model")
