@@ -27,6 +27,9 @@ PARTS = {
         "misspelling": f"{_OPERATORS}.misspelling:Misspelling",
         "synonym": f"{_OPERATORS}.synonym:Synonym",
         "digits": f"{_OPERATORS}.digits:Digits",
+        "romanise": f"{_OPERATORS}.romanise:Romanise",
+        "cyrillise": f"{_OPERATORS}.cyrillise:Cyrillise",
+        "quoting": f"{_OPERATORS}.quoting:Quoting",
         "dilution": f"{_OPERATORS}.dilution:Dilution",
     },
     "target": {
