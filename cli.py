@@ -6,9 +6,12 @@ import json as _json
 import os
 import pathlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
@@ -149,6 +152,43 @@ def check(job: JobPath, json: Json = False) -> None:
 
 
 @app.command()
+def probe(
+    target: Annotated[
+        pathlib.Path, typer.Argument(help="A job file, a saved target's folder, or an earlier report.json.", metavar="TARGET")
+    ],
+    policy: Annotated[pathlib.Path | None, typer.Option(help="The policy; without it the run's own.")] = None,
+    cases: Annotated[list[pathlib.Path] | None, typer.Option(help="Test material of yours, YAML; may be repeated.")] = None,
+    against: Annotated[pathlib.Path | None, typer.Option(help="An earlier report.json: what got better, what worse.")] = None,
+    min_pass: Annotated[float | None, typer.Option(help="Exit 1 when a functionality's share is lower.", min=0, max=1)] = None,
+    junit: Annotated[pathlib.Path | None, typer.Option(help="Write JUnit XML here, for CI.")] = None,
+    records: Annotated[pathlib.Path | None, typer.Option(help="Write the cases with their texts here, parquet.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Kind of a target that stands in no run folder.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many seed texts a clause and file.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of the spelling variants.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Test a classifier by functionality (negation, quoting, misspelling...), on cases made from its policy; a gate for CI.
+
+    Example: sparring probe runs/sms_spam/target --cases examples/probes/spam.yaml --min-pass 0.8 --junit probe.xml
+    """
+    from mining.probe import command, show
+    from mining.probe import junit as xml
+
+    found = command.probe(
+        target, policy_file=policy, cases=cases or (), kind=kind, seed=seed, limit=limit, records=records, against=against
+    )
+    if junit:
+        xml.write(found, junit)
+    if json:
+        typer.echo(found.model_dump_json(indent=1))
+    else:
+        _console().print(*show.render(found), sep="\n", highlight=False)
+    if min_pass is not None and (low := found.below(min_pass)):
+        names = ", ".join(f"{group.name} {group.pass_rate[0]:.2f}" for group in low)
+        raise typer.Exit(_fail(f"below --min-pass {min_pass:g}: {names}", 1))
+
+
+@app.command()
 def parts(kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None, json: Json = False) -> None:
     """List what is registered, a line each, with its capability flags.
 
@@ -175,9 +215,14 @@ def doctor(json: Json = False) -> None:
     typer.echo(_json.dumps(found, indent=1) if json else doctor.render(found))
 
 
-def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+def _console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
+    # No markup: a user's names may hold brackets and colons.
+    return Console(width=None if sys.stdout.isatty() else 160, stderr=stderr, markup=False, emoji=False)
+
+
+def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
     from mining import stage as mining
     from redteam import stage as redteam
     from sparring import jobs, loop
@@ -186,7 +231,7 @@ def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False)
     from synth import stage as synth
 
     job = jobs.load(path)
-    console = Console(width=None if sys.stdout.isatty() else 160, stderr=json)
+    console = _console(stderr=json)
     with Display(console, job.retrainings) as display:
         folder = loop.run(job, Stages(synth, redteam, mining), display.show, until=until)
     if json:
