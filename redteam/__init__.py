@@ -1,6 +1,21 @@
 """Fools a target: attacks, criteria, budgets, judges, self-play."""
 
+_JUDGES = "redteam.judges"
+
 PARTS = {
     "attack": {"greedy": "redteam.attacks.greedy:Greedy"},
-    "judge": {"classifier": "redteam.judges.classifier:ClassifierJudge"},
+    "judge": {
+        "all": f"{_JUDGES}.criteria:All",
+        "classifier": f"{_JUDGES}.classifier:ClassifierJudge",
+        "llm": f"{_JUDGES}.llm:LlmJudge",
+    },
+    "criterion": {
+        "payload": f"{_JUDGES}.criteria:PayloadKept",
+        "length": f"{_JUDGES}.criteria:Length",
+        "edit_distance": f"{_JUDGES}.criteria:EditDistance",
+        "cosine": f"{_JUDGES}.criteria:Cosine",
+        "classifier": f"{_JUDGES}.criteria:Classifier",
+        "readable": f"{_JUDGES}.readable:Readable",
+        "llm": f"{_JUDGES}.llm:LlmJudge",
+    },
 }

@@ -12,7 +12,7 @@ from sparring import registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
-from sparring.protocols import violation_scores
+from sparring.protocols import Judge, violation_scores
 from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
 from sparring.retrain import Trained
@@ -55,7 +55,7 @@ def attack(
     strategy = registry.make("attack", job.strategy.kind, **settings)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "code": source_of(engine, type(strategy), canonical, type(ctx.judges.filter), *map(type, operators.values())),
+        "code": source_of(engine, type(strategy), canonical, *_code(ctx.judges.filter), *map(type, operators.values())),
         "round": round,
     }  # fmt: skip
     out: list[AttackResult] = []
@@ -80,6 +80,11 @@ def attack(
         out += results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
         ctx.progress(Event(_told(path), round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
     return out
+
+
+def _code(judge: Judge) -> tuple[type, ...]:
+    """The classes whose source decides its verdicts."""
+    return getattr(judge, "code", (type(judge),))
 
 
 def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[Record]:

@@ -34,6 +34,7 @@ PARTS = {
     },
     "target": {
         "dummy": "sparring.targets.dummy:DummyTarget",
+        "llm_guard": "sparring.targets.llm_guard:LlmGuard",
         "sklearn": "sparring.targets.sklearn:SklearnTarget",
         "transformers": "sparring.targets.transformers:TransformersTarget",
     },
@@ -41,5 +42,11 @@ PARTS = {
         "dummy": "sparring.embed:DummyEmbedder",
         "minilm": "sparring.embed:MiniLM",
         "wordllama": "sparring.embed:WordLlamaEmbedder",
+    },
+    "verdicts": {
+        "dummy": "sparring.verdicts.dummy:Dummy",
+        "openai": "sparring.verdicts.openai:OpenAI",
+        "transformers": "sparring.verdicts.transformers:Transformers",
+        "vllm": "sparring.verdicts.vllm:VLLM",
     },
 }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pathlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-from . import data, policy, refs, registry
+from . import data, families, policy, refs, registry
 from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
@@ -19,12 +20,7 @@ def inputs(job: Job) -> Policy:
     for name in job.attack.operators:
         registry.make("operator", name)  # a missing extra shows here, before any work
     for kind, part in _parts(job):
-        registry.find(kind, part.kind)
-        reference = part.settings.get("model")
-        if isinstance(reference, str):
-            refs.resolve(reference, base=job.base)
-        if kind == "judge":
-            registry.find("embedder", part.settings.get("embedder", "minilm"))
+        _look(kind, {"kind": part.kind, **part.settings}, job)
     registry.make("target", job.target.kind, **job.target.settings)
     if job.synth.model and not any(c.may_generate for c in rules.categories):
         names = ", ".join(c.name for c in rules.categories)
@@ -36,6 +32,22 @@ def inputs(job: Job) -> Policy:
         raise JobError(f"data.labels maps to {unknown[0]!r}; expected one of {', '.join(rules.labels)}")
     check_identity(pathlib.Path(job.runs) / job.name, identity(job, rules))
     return rules
+
+
+def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
+    """Whether a part, and those in its settings, are there to be made."""
+    known = registry.takes(kind, str(settings.get("kind")))
+    for name in {"model", "policy"} - ({"model"} if "base_url" in known else set()):  # a server knows its models by name
+        if isinstance(reference := settings.get(name), str):
+            refs.resolve(reference, base=job.base)
+    if "embedder" in known:
+        registry.find("embedder", settings.get("embedder", "minilm"))
+    if isinstance(asked := settings.get("verdicts"), Mapping):
+        _look("verdicts", asked, job)
+        if kind != "target" and job.synth.model and isinstance(asked.get("model"), str):
+            families.check(asked["model"], job.synth.model.settings.get("model"))
+    for criterion in settings.get("criteria", ()):
+        _look("criterion", criterion, job)
 
 
 def identity(job: Job, rules: Policy) -> dict[str, Any]:

@@ -67,6 +67,11 @@ class Context:
             made[name].payload = self.policy.payload
         return made
 
+    def target(self) -> Any:
+        """The job's target, not fitted yet; one that judges by a policy is given the job's."""
+        made = registry.make("target", self.job.target.kind, **self.job.target.settings)
+        return made.under(self.policy) if hasattr(made, "under") else made
+
     def record(self, **fields: Any) -> dict[str, Any]:
         """Fields that every record of this job shares."""
         return {"policy": self.policy.name, "policy_version": self.policy.version, **fields}
@@ -105,14 +110,24 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
             made[name] = Cached(registry.make("embedder", name, **settings))
         return made[name]
 
+    def made_of(kind: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
+        """A part with those of what the job offers that it takes and its settings leave open."""
+        known = registry.takes(kind, settings["kind"])
+        own = {"embedder": "minilm"} | dict(settings) if "embedder" in known else dict(settings)
+        if isinstance(own.get("embedder"), str):
+            own["embedder"] = embedder(own["embedder"])
+        inner = {"make": lambda given: made_of("criterion", given, offered)}
+        filled = {name: value for name, value in {**offered, **inner}.items() if name in known}
+        return registry.make(kind, own.pop("kind"), **filled | own)
+
     fitted = []
-    shared: dict[str, Any] = {"longer": job.judges.longer, "patterns": rules.payload}
+    generator = job.synth.model.settings.get("model") if job.synth.model else None
+    shared = {"longer": job.judges.longer, "patterns": rules.payload, "policy": rules, "generator": generator}
     roles = ((job.judges.filter, job.judges.cosine), (job.judges.audit, 0.0))  # the audit asks the label alone
     for (part, cosine), rows in zip(roles, data.judge_rows(corpus, job.seed), strict=True):
-        settings = {"cosine": cosine} | shared | part.settings
-        settings["embedder"] = embedder(settings["embedder"])
-        judge = registry.make("judge", part.kind, **settings)
-        fitted.append(judge.fit([r.text for r in rows], [r.label_name for r in rows]))
+        judge = made_of("judge", {"kind": part.kind, **part.settings}, shared | {"cosine": cosine})
+        texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]
+        fitted.append(judge.fit(texts, labels, groups=[r.group for r in rows]))
     return Judges(*fitted), embedder(job.mining.embedder.kind, **job.mining.embedder.settings)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,6 +56,41 @@ def decisions(decided: np.ndarray, true: np.ndarray, *, seed: int = 0) -> dict[s
     drawn = np.random.default_rng(seed).multinomial(n, table / n, DRAWS)
     values, resampled = _ratios(table), _ratios(drawn)
     return {name: _figure(values[name], resampled[name], n) for name in values}
+
+
+def kappa(one: Sequence[Any] | np.ndarray, other: Sequence[Any] | np.ndarray) -> float | None:
+    """Cohen's kappa of two raters (Cohen 1960); None over nothing, or where each said one and the same thing only."""
+    found = _kappas(np.asarray(one), np.asarray(other), np.ones((1, len(one))))[0] if len(one) else np.nan
+    return None if np.isnan(found) else round(float(found), 6)
+
+
+def agreement(
+    one: Sequence[Any], other: Sequence[Any], *, groups: Sequence[Any] | None = None, seed: int = 0
+) -> dict[str, Figure | None]:
+    """`raw` agreement and Cohen's `kappa` of two raters of the same rows; intervals by the bootstrap over `groups` (rows of one
+    lineage stand or fall together), over rows without them. None where a figure is not defined."""
+    a, b = np.asarray(one), np.asarray(other)
+    if len(a) != len(b) or (groups is not None and len(groups) != len(a)):
+        raise ValueError(f"expected two labels and a group for each row; got {len(a)}, {len(b)}, {len(groups or ())}")
+    if not len(a):
+        return {"raw": None, "kappa": None}
+    of_row = np.unique(np.asarray(groups), return_inverse=True)[1] if groups is not None else np.arange(len(a))
+    count = int(of_row.max()) + 1
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), DRAWS)[:, of_row]
+    raw, value = drawn @ (a == b) / drawn.sum(1), kappa(a, b)
+    kappas = _kappas(a, b, drawn)
+    return {
+        "raw": _figure(float(np.mean(a == b)), raw, len(a)),
+        "kappa": None if value is None else _figure(value, kappas[~np.isnan(kappas)], len(a)),
+    }
+
+
+def _kappas(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(draws,) Cohen's kappa of rows that count `weights` (draws, n) times; NaN where chance alone would agree fully."""
+    total = weights.sum(1)
+    chance = sum((weights @ (a == label)) * (weights @ (b == label)) for label in np.union1d(a, b)) / total**2
+    agreed = weights @ (a == b) / total
+    return np.divide(agreed - chance, 1 - chance, out=np.full(len(total), np.nan), where=chance < 1 - 1e-12)
 
 
 def paired_f1_low(before: np.ndarray, after: np.ndarray, violating: np.ndarray, *, seed: int = 0) -> float:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
+import inspect
+import re
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -48,12 +50,17 @@ def about(kind: str, name: str) -> dict[str, Any]:
     return {"kind": kind, "name": name, "about": (part.__doc__ or "").strip().partition("\n")[0], "flags": shown}
 
 
+def takes(kind: str, name: str) -> frozenset[str]:
+    """The settings that a part knows."""
+    return frozenset(inspect.signature(find(kind, name)).parameters)
+
+
 def make(kind: str, name: str, /, **settings: Any) -> Any:
     """A part with its settings; an unknown setting is the user's error, named with those that exist."""
     part = find(kind, name)
     try:
         return part(**settings)
     except TypeError as error:
-        if "keyword argument" not in str(error):
+        if not re.search("unexpected keyword argument|missing .* required", str(error)):
             raise
         raise JobError(f"{kind} {name!r}: {error}; see `sparring parts --kind {kind}`") from error

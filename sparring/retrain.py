@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from . import publish, registry
+from . import publish
 from .context import Context
 from .errors import JobError, SparringError
 from .metrics import operating_point
@@ -39,7 +39,7 @@ class Gate:
 
 def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int) -> Trained:
     """Trains the job's target on `rows`; the threshold is set on real validation rows at `max_fpr`."""
-    prototype: TrainableTarget = registry.make("target", ctx.job.target.kind, **ctx.job.target.settings)
+    prototype: TrainableTarget = ctx.target()
     validation = ctx.corpus.by("validation")
     key = {
         **ctx.key, "target": repr(prototype), "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "fit_seed": seed,

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from . import policy as policies
 from .errors import DataError, UserError
-from .metrics import Figure, rate
+from .metrics import Figure, kappa, rate
 from .policy import Policy
 from .record import BENIGN, Record, digest, from_table
 
@@ -151,17 +151,8 @@ def _compare(run_folder: Path, records: Mapping[str, Record], labels: Sequence[L
         who=", ".join(sorted({row["who"] for row in labels})), n=len(pairs), unfilled=unfilled,
         validity=rate([mine for mine, _ in verdicts]), control=rate(violating + benign),
         true_positive_rate=rate(violating), false_positive_rate=rate([not right for right in benign]),
-        with_audit=rate([mine == theirs for mine, theirs in both]), kappa=_kappa(both),
+        with_audit=rate([mine == theirs for mine, theirs in both]), kappa=kappa(*zip(*both, strict=True)) if both else None,
     )  # fmt: skip
-
-
-def _kappa(pairs: Sequence[tuple[bool, bool]]) -> float | None:
-    """Cohen's kappa of two raters' yes or no (Cohen 1960)."""
-    if not pairs:
-        return None
-    a, b, agreed = (sum(said) / len(pairs) for said in zip(*((x, y, x == y) for x, y in pairs), strict=True))
-    chance = a * b + (1 - a) * (1 - b)
-    return None if chance == 1 else round((agreed - chance) / (1 - chance), 6)
 
 
 def _audit(run_folder: Path) -> dict[tuple[Any, ...], bool | None]:

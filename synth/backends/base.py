@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from sparring import refs
+from sparring import gguf, refs
+from sparring.causal import LocalModel
 from sparring.errors import JobError
 from sparring.protocols import Completion
 from sparring.record import digest
-
-from .. import gguf
 
 
 @dataclass(kw_only=True)
@@ -59,24 +58,12 @@ class Backend(ABC):
 
 
 @dataclass(kw_only=True)
-class LocalBackend(Backend):
+class LocalBackend(LocalModel, Backend):
     """A model that this process loads: an `hf://` id, a folder, or a GGUF file, which is converted once."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._place = refs.resolve(self.model)
-
-    @cached_property
-    def _folder(self) -> str:
-        """What the engine loads: a folder, or the id of a model on the hub."""
-        path = pathlib.Path(self._place)
-        return str(gguf.converted(path)) if path.suffix == ".gguf" else self._place
-
-    @cached_property
-    def _content(self) -> str | None:
-        """The revision of a model on this disk: the hash of its files."""
-        path = pathlib.Path(self._place)
-        return gguf.content_hash(path) if path.exists() else None
+        refs.resolve(self.model)  # a model that cannot be had is said at once
 
     @cached_property
     def _licence(self) -> str | None:
@@ -84,12 +71,8 @@ class LocalBackend(Backend):
         return self.licence or (gguf.licence(path) if path.suffix == ".gguf" else None)
 
     def describe(self) -> dict[str, Any]:
-        said = super().describe() | {"revision": self.revision or self._content, "licence": self._licence}
-        if "://" not in self.model:
-            said["model"] = pathlib.Path(
-                self._place
-            ).name  # where it lies on this disk is nobody's business; the revision says what it is
-        return said
+        own = {"model": self._public_name, "revision": self.revision or self._content, "licence": self._licence}
+        return super().describe() | own
 
 
 def prompt_seed(seed: int, system: str, user: str) -> int:

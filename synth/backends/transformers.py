@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 from typing import Any, ClassVar
 
+from sparring.causal import CausalLM, by_length
 from sparring.protocols import Completion
-from sparring.quiet import quiet
 
 from .base import LocalBackend
 
@@ -16,7 +15,7 @@ CANDIDATES = 1000  # the nucleus is looked for among so many likeliest tokens
 
 
 @dataclass(kw_only=True)
-class Transformers(LocalBackend):
+class Transformers(CausalLM, LocalBackend):
     """A causal language model of the `transformers` library, in batches of prompts of like length.
 
     On a CPU it computes in float32, where a text is the same in every batch. `dtype="bfloat16"` is 2 to 3 times as fast on
@@ -39,11 +38,9 @@ class Transformers(LocalBackend):
 
     def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
         chats = [self._chat(system, user) for system, user in prompts]
-        order = sorted(range(len(chats)), key=lambda i: len(chats[i]))
         answers: dict[int, Completion] = {}
         with self._limited_threads():
-            for start in range(0, len(order), self.batch_size):
-                chunk = order[start : start + self.batch_size]
+            for chunk in by_length(chats, self.batch_size):
                 found = self._generate([chats[i] for i in chunk], [seeds[i] for i in chunk])
                 answers.update(zip(chunk, found, strict=True))
         return [answers[i] for i in range(len(chats))]
@@ -64,40 +61,6 @@ class Transformers(LocalBackend):
         length = ends[0] if ends else len(ids)
         return Completion(self._tokenizer.decode(ids[:length], skip_special_tokens=True), length)
 
-    def _chat(self, system: str, user: str) -> str:
-        from jinja2 import TemplateError
-
-        if not self._tokenizer.chat_template:
-            return f"{system}\n\n{user}\n\n"
-        options = {"tokenize": False, "add_generation_prompt": True}
-        try:
-            return self._tokenizer.apply_chat_template(
-                [{"role": "system", "content": system}, {"role": "user", "content": user}], **options
-            )
-        except TemplateError:  # some models take no system prompt
-            return self._tokenizer.apply_chat_template([{"role": "user", "content": f"{system}\n\n{user}"}], **options)
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self._folder, revision=self.revision, padding_side="left")
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer
-
-    @cached_property
-    def _model(self) -> Any:
-        from transformers import AutoModelForCausalLM
-
-        # One query against a short past, in bfloat16 on a CPU: the plain product is twice as fast as the fused one.
-        attention = {"attn_implementation": "eager"} if (self._device, self._dtype) == ("cpu", "bfloat16") else {}
-        with quiet():
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                self._folder, revision=self.revision, dtype=self._dtype, **attention
-            )
-        return model.to(self._device).eval()
-
     @cached_property
     def _settings(self) -> Any:
         """Greedy, over what the sampler left: the model's own sampling settings are not used."""
@@ -111,29 +74,6 @@ class Transformers(LocalBackend):
             eos_token_id=sorted(ends - {None}),
             pad_token_id=self._tokenizer.pad_token_id,
         )
-
-    @cached_property
-    def _device(self) -> str:
-        import torch
-
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-
-    @cached_property
-    def _dtype(self) -> str:
-        return "float32" if (self._device, self.dtype) == ("cpu", "auto") else self.dtype
-
-    @contextlib.contextmanager
-    def _limited_threads(self) -> Iterator[None]:
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads or before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 class Sampler:

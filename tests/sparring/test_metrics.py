@@ -70,3 +70,33 @@ def test_the_gate_lets_pass_what_is_as_clean_and_harder_to_fool(champion, challe
     verdict = gate(champion, challenger, max_f1_loss=0.01)
     assert verdict.promoted is promoted
     assert said in verdict.reason
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=60))
+def test_kappa_is_scikit_learns(pairs):
+    from sklearn.metrics import cohen_kappa_score
+
+    one, other = zip(*pairs, strict=True)
+    found = metrics.kappa(one, other)
+    if len({*one, *other}) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx(cohen_kappa_score(one, other), abs=1e-6)
+        figures = metrics.agreement(one, other)
+        assert figures["raw"][0] == pytest.approx(np.mean([a == b for a, b in pairs]), abs=1e-6)
+        assert figures["raw"][1] <= figures["raw"][0] <= figures["raw"][2]
+
+
+def test_rows_of_one_lineage_widen_the_interval_of_agreement():
+    rng = np.random.default_rng(0)
+    one = np.repeat(rng.integers(0, 2, 40), 10)
+    other = np.where(np.repeat(rng.random(40) < 0.8, 10), one, 1 - one)  # agreement is a matter of the group
+    alone, grouped = (metrics.agreement(one, other, groups=g) for g in (None, np.repeat(np.arange(40), 10)))
+    for name in ("raw", "kappa"):
+        assert alone[name][0] == grouped[name][0]
+        assert grouped[name][2] - grouped[name][1] > 2 * (alone[name][2] - alone[name][1])
+    assert metrics.agreement([], []) == {"raw": None, "kappa": None}
+    assert metrics.kappa([], []) is None
+    assert metrics.agreement(["a"] * 3, ["a"] * 3) == {"raw": [1.0, 1.0, 1.0, 3], "kappa": None}
+    with pytest.raises(ValueError, match="a group for each row"):
+        metrics.agreement([1], [1], groups=[1, 2])

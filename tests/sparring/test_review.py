@@ -143,12 +143,6 @@ def test_agreement_with_the_audit_is_counted_on_the_rows_that_it_judged(run, she
     assert found.validity[0] == pytest.approx(sum(said.values()) / len(made), abs=1e-6)
 
 
-def test_kappa_is_none_where_it_is_not_defined():
-    assert review._kappa([]) is None
-    assert review._kappa([(True, True)] * 5) is None
-    assert review._kappa([(True, False), (False, True)]) == -1.0
-
-
 def test_generated_rows_are_reviewed_too_and_have_no_audit(run, tmp_path):
     row = record.synthetic(work="written", text="=WIN(cash) now", label_name="spam", policy="spam", policy_version="1.0")
     (run / "round-00/synth").mkdir(exist_ok=True)

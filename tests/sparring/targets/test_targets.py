@@ -30,7 +30,10 @@ def rows(n: int = 96) -> tuple[list[str], list[str]]:
 @pytest.fixture(scope="session")
 def small(tiny_bert) -> dict[str, dict]:
     """Settings that make a heavy target small enough for this suite."""
-    return {"transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8}}
+    return {
+        "transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
+        "llm_guard": {"verdicts": {"kind": "dummy"}},
+    }
 
 
 @pytest.fixture(params=registry.names("target"))

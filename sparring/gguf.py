@@ -12,8 +12,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from sparring.errors import MissingExtra
-from sparring.quiet import quiet
+from .errors import MissingExtra
+from .quiet import quiet
 
 DAY = 24 * 3600.0
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sparring import gguf
 from sparring.errors import MissingExtra
-from synth import gguf
 
 
 @pytest.fixture
@@ -81,6 +81,6 @@ def test_a_folder_has_the_hash_of_its_files(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_missing_package_is_named(model: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("synth.gguf.find_spec", lambda name: None)
+    monkeypatch.setattr("sparring.gguf.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"a GGUF model needs the package gguf.*pip install 'sparring\[demo\]'"):
         gguf.converted(model)

@@ -1,0 +1,69 @@
+"""A server that speaks as OpenAI's does. The key is read from the environment for each call and kept nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from . import http
+from .errors import SparringError, UserError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Answer = TypeVar("Answer")
+
+
+class Server:
+    """Mixin of a dataclass with these settings; `post` sends."""
+
+    model: str
+    base_url: str
+    api_key_env: str
+    concurrency: int
+    timeout: float  # seconds a try
+    retries: int  # of a 429, a 5xx, a lost connection, a time-out
+    backoff: float  # seconds before the first retry; doubles each time
+
+    def check_url(self) -> None:
+        fix = f"a key belongs into the environment variable {self.api_key_env}"
+        http.check_url(self.base_url, setting="base_url", fix=fix)
+
+    def post(self, path: str, bodies: Sequence[dict[str, Any]], read: Callable[[str], Answer]) -> list[Answer]:
+        """What `read` makes of the answer to each body, in order.
+
+        Raises `UserError` where the server refuses a request, `SparringError` when it does not answer.
+        """
+
+        async def ask(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
+            number, body = work
+            url = f"{self.base_url.rstrip('/')}/{path}"
+            try:
+                reply = await http.post(session, url, body, retries=self.retries, backoff=self.backoff, rng=Random(number))
+            except http.NoReply as error:
+                raise SparringError(f"{self.base_url}: {self._without_key(str(error))}") from None
+            if reply.status != 200:
+                said = f"status {reply.status} {self._without_key(http.message(reply.body))}".strip()
+                raise UserError(f"{self.base_url}: expected an answer, got {said}. Fix: {self._fix(reply.status)}")
+            return read(reply.body)
+
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        work = list(enumerate(bodies))
+        return http.each(work, ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers)
+
+    @property
+    def _key(self) -> str:
+        return os.environ.get(self.api_key_env, "").strip()
+
+    def _fix(self, status: int) -> str:
+        known = {
+            401: f"put a valid key into the environment variable {self.api_key_env}",
+            403: f"check what the key in {self.api_key_env} may do",
+            404: f"check base_url and the model's name {self.model!r}",
+        }
+        return known.get(status, "change the setting that the server names")
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
