@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RETRIES = 3  # on a head that moved
 WAIT = 0.2  # seconds before the first of them, then doubled
+TIMEOUT = 120.0  # seconds without a byte; the client itself waits for ever
 TAG = "sparring"  # in the card of every dataset that Sparring wrote
 _SHARD = re.compile(rf"data/({'|'.join(SPLITS)})-[^/]+\.parquet")
 _HEADER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -56,7 +57,7 @@ def push(
     files = _checked(folder)
     rows = sum(pq.read_metadata(file).num_rows for path, file in files.items() if path != "README.md")
     token = _token()
-    with _in_one_line(token):
+    with _in_one_line(token), _impatient():
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
         from huggingface_hub.errors import HfHubHTTPError
 
@@ -172,6 +173,19 @@ def _in_one_line(token: str) -> Iterator[None]:
         if status in (401, 403):
             raise UserError(f"the hub refused: {said}. Fix: `hf auth login` with a token that may write there") from None
         raise SparringError(f"the hub did not do it: {said}. Run the same command again") from None
+
+
+@contextlib.contextmanager
+def _impatient() -> Iterator[None]:
+    """The client's one session with a time-out on each step; as it was afterwards."""
+    from huggingface_hub import get_session
+
+    session = get_session()
+    before, session.timeout = session.timeout, TIMEOUT
+    try:
+        yield
+    finally:
+        session.timeout = before
 
 
 def _line(said: object, token: str | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import runpy
 import shutil
+import time
 
 import datasets
 import huggingface_hub
@@ -246,6 +247,16 @@ def test_an_upload_that_is_refused_says_so(remote, written):
     with pytest.raises(UserError, match=r"PUT http://127.0.0.1:\d+/lfs/upload/\w+: 403"):
         pushed(remote, written())
     assert commits(remote) == 0
+
+
+def test_a_hub_that_does_not_answer_is_not_waited_for(remote, written, monkeypatch):
+    monkeypatch.setattr(hub, "TIMEOUT", 0.3)
+    remote.meanwhile = lambda repo: time.sleep(1.0)
+    before = huggingface_hub.get_session().timeout
+    with pytest.raises(SparringError, match=r"did not get through: .*[Tt]ime.*Run the same command again"):
+        pushed(remote, written())
+    assert huggingface_hub.get_session().timeout == before
+    remote.meanwhile = lambda repo: None
 
 
 def test_no_hub_there_and_a_name_that_cannot_be(written, remote):
