@@ -34,6 +34,21 @@ class NoReply(SparringError):
     """Every try failed in a way that may pass: a 408, a 429, a 5xx, a lost connection, a time-out."""
 
 
+@dataclass(slots=True)
+class Pace:
+    """At most `rate` turns a second, over all that share it; None: no limit."""
+
+    rate: float | None = None
+    _next: float = 0.0
+
+    async def turn(self) -> None:
+        if self.rate:
+            now = time.monotonic()
+            mine = max(now, self._next)
+            self._next = mine + 1 / self.rate
+            await asyncio.sleep(mine - now)
+
+
 def each(
     items: Sequence[Item],
     ask: Callable[[aiohttp.ClientSession, Item], Awaitable[Result]],
@@ -82,23 +97,31 @@ async def _each(
     return [results[i] for i in range(len(items))]
 
 
-async def post(session: aiohttp.ClientSession, url: str, body: Any, *, retries: int, backoff: float, rng: Random) -> Reply:
-    """The answer to a JSON body. `backoff` seconds before the first retry, doubled each time. Raises `NoReply`."""
+async def post(
+    session: aiohttp.ClientSession, url: str, body: Any, *, retries: int, backoff: float, rng: Random, pace: Pace | None = None
+) -> Reply:
+    """The answer to a JSON body. `backoff` seconds before the first retry, doubled each time. Raises `NoReply`.
+
+    A redirect is an answer and is not followed: it would take the headers, and the key in them, along.
+    """
     import aiohttp
 
     wait, said = 0.0, ""
+    lost = aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError
     for i in range(retries + 1):
         await asyncio.sleep(min(wait, LONGEST_WAIT))
+        if pace:
+            await pace.turn()
         # Spread, so that requests that were refused together do not come back together.
         wait = backoff * 2**i * rng.uniform(0.5, 1.5)
         try:
-            async with session.post(url, json=body) as reply:
-                found = Reply(reply.status, await reply.text())
+            async with session.post(url, json=body, allow_redirects=False) as reply:
+                found = Reply(reply.status, await reply.text(errors="replace"))
                 if found.status not in (408, 429) and found.status < 500:
                     return found
                 said = f"status {found.status} {message(found.body)}".strip()
                 wait = _retry_after(reply.headers.get("Retry-After"), wait)
-        except (TimeoutError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError) as error:
+        except (TimeoutError, *lost) as error:
             said = str(error) or type(error).__name__
     raise NoReply(f"expected an answer within {retries + 1} tries; the last gave {said}")
 
