@@ -34,8 +34,13 @@ PARTS = {
     },
     "target": {
         "dummy": "sparring.targets.dummy:DummyTarget",
+        "http": "sparring.targets.http:HttpTarget",
         "llm_guard": "sparring.targets.llm_guard:LlmGuard",
+        "onnx": "sparring.targets.onnx:OnnxTarget",
+        "pretrained": "sparring.targets.pretrained:PretrainedTarget",
+        "python": "sparring.targets.python:PythonTarget",
         "sklearn": "sparring.targets.sklearn:SklearnTarget",
+        "sklearn_file": "sparring.targets.sklearn_file:SklearnFileTarget",
         "transformers": "sparring.targets.transformers:TransformersTarget",
     },
     "embedder": {

@@ -12,16 +12,22 @@ from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
 from .store import check_identity
+from .targets.base import BaseTarget
 
 
 def inputs(job: Job) -> Policy:
     """Job, policy, parts and references: cheap, nothing is loaded. Raises what the user can mend."""
+    with refs.relative_to(job.base):
+        return _inputs(job)
+
+
+def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
     for name in job.attack.operators:
         registry.make("operator", name)  # a missing extra shows here, before any work
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)
-    registry.make("target", job.target.kind, **job.target.settings)
+    _target(job, rules)
     if job.synth.model and not any(c.may_generate for c in rules.categories):
         names = ", ".join(c.name for c in rules.categories)
         raise PolicyError(
@@ -48,6 +54,21 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
             families.check(asked["model"], job.synth.model.settings.get("model"))
     for criterion in settings.get("criteria", ()):
         _look("criterion", criterion, job)
+
+
+def _target(job: Job, rules: Policy) -> None:
+    target: BaseTarget = registry.make("target", job.target.kind, **job.target.settings)
+    target.check(rules.labels)
+    if target.trainable or job.retrain.by == "none":
+        return
+    if job.retrain.command and not target.references:
+        raise JobError(f"target {job.target.kind!r} loads no model that `retrain` could leave. Fix: `retrain: none`")
+    if job.retrain.by == "job" and job.rounds:
+        command = ', or a command that trains it: "COMMAND {data} {out}"' if target.references else ""
+        raise JobError(
+            f"target {job.target.kind!r} is used as it is, the job can't train it; got {job.rounds} rounds of retraining. "
+            f"Fix: `retrain: none`{command}"
+        )
 
 
 def identity(job: Job, rules: Policy) -> dict[str, Any]:

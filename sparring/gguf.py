@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pathlib
 import shutil
 import tempfile
 import time
-from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 from .errors import MissingExtra
 from .quiet import quiet
+from .refs import content_hash
 
 DAY = 24 * 3600.0
 
@@ -47,20 +46,6 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache", "sparring", "models")
 
 
-def content_hash(path: pathlib.Path) -> str:
-    """24 hex digits over a file, or over the names and contents of a folder's files. About a second a gigabyte."""
-    return _content_hash(path.resolve(), path.stat().st_mtime_ns)
-
-
-@cache
-def _content_hash(path: pathlib.Path, _changed: int) -> str:
-    total = hashlib.blake2b(digest_size=12)
-    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-        with file.open("rb") as stream:
-            total.update(file.relative_to(path).as_posix().encode() + hashlib.file_digest(stream, "blake2b").digest())
-    return total.hexdigest()
-
-
 def licence(path: pathlib.Path) -> str | None:
     """What the file itself says."""
     field = _reader(path).get_field("general.license")
@@ -68,9 +53,8 @@ def licence(path: pathlib.Path) -> str | None:
 
 
 def _reader(path: pathlib.Path) -> Any:
-    for package in ("gguf", "accelerate"):  # transformers needs both
-        if find_spec(package) is None:
-            raise MissingExtra("a GGUF model", package, "demo")
+    if find_spec("gguf") is None:
+        raise MissingExtra("a GGUF model", "gguf", "demo")
     from gguf import GGUFReader
 
     return GGUFReader(path)

@@ -109,7 +109,7 @@ class Job(_Strict):
     policy: str
     data: DataSettings
     target: Part
-    max_fpr: Rate = 0.01  # clean false positives on validation that set each target's threshold
+    max_fpr: Rate | None = 0.01  # clean false positives on validation that set each target's threshold; null: its own
     synth: SynthSettings = SynthSettings()
     attack: AttackSettings = AttackSettings()
     judges: JudgeSettings = JudgeSettings()

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import hashlib
 import importlib.util
 import os
 import pathlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 from .errors import ReferenceNotFound
 
+_base: ContextVar[pathlib.Path] = ContextVar("base")
+
+
+@contextlib.contextmanager
+def relative_to(base: pathlib.Path) -> Iterator[None]:
+    """Within the block relative paths count from `base`, whoever resolves them: a job's parts from the job's folder.
+
+    The references themselves stay as they were written, so that no key and no saved setting names a folder of this machine.
+    """
+    token = _base.set(base)
+    try:
+        yield
+    finally:
+        _base.reset(token)
+
+
+def base() -> pathlib.Path:
+    """Where relative paths count from now: for who resolves a reference later, when the block may be over."""
+    return _base.get(pathlib.Path())
+
 
 def resolve(reference: str, *, base: pathlib.Path | None = None) -> str:
-    """A local path, or the hub id of an `hf://` reference. Relative paths count from `base`.
+    """A local path, or the hub id of an `hf://` reference.
 
+    Relative paths count from `base`; without it from that of `relative_to`, and outside of one from the working directory.
     Raises `ReferenceNotFound` when the file is not there or the package is not installed.
     """
     scheme, _, rest = reference.partition("://")
     if not rest:
-        path = pathlib.Path(base or ".", os.path.expanduser(reference))
+        path = pathlib.Path(base or _base.get(pathlib.Path()), os.path.expanduser(reference))
         if not path.exists():
             raise ReferenceNotFound(f"{reference}: expected a file or folder, found none at {path.resolve()}")
         return str(path)
@@ -25,6 +51,27 @@ def resolve(reference: str, *, base: pathlib.Path | None = None) -> str:
     if scheme == "pkg":
         return str(_in_package(reference, rest))
     raise ReferenceNotFound(f"{reference}: expected hf://, pkg:// or a path, got the scheme {scheme!r}")
+
+
+def content(reference: str, *, base: pathlib.Path | None = None) -> str | None:
+    """The hash of what a reference stands for on this disk; None for a model on the hub, whose files are not ours."""
+    return None if reference.startswith("hf://") else content_hash(pathlib.Path(resolve(reference, base=base)))
+
+
+def content_hash(path: pathlib.Path) -> str:
+    """24 hex digits over a file, or over the names and contents of a folder's files. About a second a gigabyte."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    facts = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return _content_hash(path.resolve(), tuple((str(f.relative_to(path)), *fact) for f, fact in zip(files, facts, strict=True)))
+
+
+@functools.cache  # within a process, files of the same size and time are the same
+def _content_hash(path: pathlib.Path, files: tuple[tuple[str, int, int], ...]) -> str:
+    total = hashlib.blake2b(digest_size=12)
+    for name, _, _ in files:
+        with (path / name).open("rb") as stream:
+            total.update(pathlib.PurePath(name).as_posix().encode() + hashlib.file_digest(stream, "blake2b").digest())
+    return total.hexdigest()
 
 
 def _in_package(reference: str, rest: str) -> pathlib.Path:

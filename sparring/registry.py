@@ -43,7 +43,7 @@ def find(kind: str, name: str) -> Any:
 def about(kind: str, name: str) -> dict[str, Any]:
     """One part for a listing: the first line of its docstring, and its capability flags."""
     part = find(kind, name)
-    flags = [flag for flag in ("family", "gradients") if getattr(part, flag, None)]
+    flags = [flag for flag in ("family", "trainable", "gradients") if getattr(part, flag, None)]
     shown = [flag if getattr(part, flag) is True else f"{flag}={getattr(part, flag)}" for flag in flags]
     if getattr(part, "undone_by", None):
         shown.append(f"undone by {part.undone_by}")
@@ -52,7 +52,9 @@ def about(kind: str, name: str) -> dict[str, Any]:
 
 def takes(kind: str, name: str) -> frozenset[str]:
     """The settings that a part knows."""
-    return frozenset(inspect.signature(find(kind, name)).parameters)
+    part = find(kind, name)
+    declared = getattr(part, "Settings", None)
+    return frozenset(declared.model_fields if declared else inspect.signature(part).parameters)
 
 
 def make(kind: str, name: str, /, **settings: Any) -> Any:

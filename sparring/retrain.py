@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -20,14 +19,15 @@ from .metrics import operating_point
 from .protocols import violation_scores
 from .record import BENIGN, Record, digest
 from .store import source_of
-from .targets.base import TrainableTarget
+from .targets import encoder, scores
+from .targets.base import BaseTarget, TrainableTarget
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A fitted target at its operating point; `key` stands for everything that went into it."""
 
-    target: TrainableTarget
+    target: BaseTarget
     key: str
 
 
@@ -38,50 +38,54 @@ class Gate:
 
 
 def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int) -> Trained:
-    """Trains the job's target on `rows`; the threshold is set on real validation rows at `max_fpr`."""
-    prototype: TrainableTarget = ctx.target()
+    """Trains the job's target on `rows`, or takes one that is used as it is; the threshold is set on real validation rows
+    at `max_fpr`, where the job does not leave the target its own."""
+    prototype: BaseTarget = ctx.target()
     validation = ctx.corpus.by("validation")
     key = {
         **ctx.key, "target": repr(prototype), "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "fit_seed": seed,
         "command": ctx.job.retrain.command,
-        "max_fpr": ctx.job.max_fpr, "code": source_of(type(prototype)),
+        "max_fpr": ctx.job.max_fpr, "content": prototype.content(),
+        "code": source_of(*(c for c in type(prototype).__mro__ if issubclass(c, BaseTarget)), scores, encoder),
     }  # fmt: skip
 
     def make(aside: pathlib.Path) -> None:
-        if ctx.job.retrain.command:
-            target = elsewhere(ctx, prototype, rows, aside)
-        else:
-            target = prototype.fit(
-                [r.text or "" for r in rows], [r.label_name for r in rows], names=ctx.policy.labels, seed=seed
-            )
-        scores = violation_scores(target, [r.text for r in validation])
-        target.threshold = operating_point(scores, np.array([r.label_name != BENIGN for r in validation]), ctx.job.max_fpr)
-        shutil.rmtree(aside, ignore_errors=True)
-        target.save(aside)
+        with tempfile.TemporaryDirectory(prefix="sparring-") as place:
+            target = made(ctx, prototype, rows, pathlib.Path(place), seed=seed)
+            if ctx.job.max_fpr is not None:
+                found = violation_scores(target, [r.text for r in validation])
+                violating = np.array([r.label_name != BENIGN for r in validation])
+                target.threshold = operating_point(found, violating, ctx.job.max_fpr)
+            target.save(aside)
 
     return Trained(type(prototype).load(ctx.run.unit(path, key, make)), digest(key))
 
 
-def elsewhere(ctx: Context, prototype: TrainableTarget, rows: Sequence[Record], out: pathlib.Path) -> TrainableTarget:
+def made(ctx: Context, prototype: BaseTarget, rows: Sequence[Record], place: pathlib.Path, *, seed: int) -> BaseTarget:
+    """A target that answers for the policy's labels; what a command leaves stands under `place`."""
+    if ctx.job.retrain.command:
+        return prototype.left_at(elsewhere(ctx, rows, place), ctx.policy.labels)
+    if isinstance(prototype, TrainableTarget):
+        texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]
+        return prototype.fit(texts, labels, names=ctx.policy.labels, seed=seed)
+    return prototype.with_labels(ctx.policy.labels)
+
+
+def elsewhere(ctx: Context, rows: Sequence[Record], place: pathlib.Path) -> pathlib.Path:
     """Has the job's command train: it finds a dataset folder at {data} and leaves at {out} what the target kind loads."""
-    command = ctx.job.retrain.command or ""
-    with tempfile.TemporaryDirectory(prefix="sparring-") as place:
-        data = pathlib.Path(place) / "dataset"
-        publish.write(data, rows, ctx.policy, name=ctx.job.name, facts={})
-        words = [word.format(data=data, out=out) for word in shlex.split(command)]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise JobError(f"retrain.command: expected a program, {words[0]!r}: {error.strerror}") from None
+    command, data, out = ctx.job.retrain.command or "", place / "dataset", place / "out"
+    publish.write(data, rows, ctx.policy, name=ctx.job.name, facts={})
+    words = [word.format(data=data, out=out) for word in shlex.split(command)]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise JobError(f"retrain.command: expected a program, {words[0]!r}: {error.strerror}") from None
     if done.returncode or not out.exists():
         last = (done.stderr.strip().splitlines() or ["it wrote no error"])[-1]
         raise SparringError(
             f"retrain.command ended with {done.returncode} and left {'a' if out.exists() else 'no'} model: {last}"
         )
-    target = type(prototype).load(out)
-    if target.labels != ctx.policy.labels:
-        raise JobError(f"retrain.command: expected a model with the labels {ctx.policy.labels}, got {target.labels}")
-    return target
+    return out
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_the_commented_defaults_of_a_new_job_are_the_real_ones():
         ({"data__labels": {"ham": "benign"}}, "'spam': spam"),
         ({"data__split": {"train": 0.9, "test": 0.1}}, "that sum to 1"),
         ({"target__kind": "sklearm"}, "Did you mean 'sklearn'?"),
-        ({"target__depth": 3}, "unexpected keyword argument 'depth'"),
+        ({"target__depth": 3}, "unknown key 'depth'"),
         ({"attack__operators": ["leeet"]}, "Did you mean 'leet'?"),
         ({"attack__budget": 1}, "greater than or equal to 2"),
         ({"synth__model": {"kind": "transformers", "model": "pkg://no_such_model/x"}}, "no_such_model is not installed"),

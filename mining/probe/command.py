@@ -8,11 +8,11 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sparring import check, jobs, policy, registry
+from sparring import check, jobs, policy, refs, registry
 from sparring.errors import ReferenceNotFound, UserError
 from sparring.policy import Policy
 from sparring.record import BENIGN, to_table
-from sparring.targets.base import TrainableTarget
+from sparring.targets.base import BaseTarget
 
 from . import compare, examine, material, report, suite
 from .report import Report
@@ -26,6 +26,7 @@ class Found:
     folder: pathlib.Path
     kind: str
     policy: pathlib.Path | None
+    base: pathlib.Path = pathlib.Path()  # where relative references of its settings count from
 
 
 def probe(
@@ -63,7 +64,7 @@ def of_job(path: pathlib.Path) -> Found:
             folder = verdict.parents[1] / "target"
     if not folder.is_dir():
         raise ReferenceNotFound(f"{folder}: expected the job's target, found none. Fix: `sparring run {path}` first")
-    return Found(folder, job.target.kind, job.base / job.policy)
+    return Found(folder, job.target.kind, job.base / job.policy, job.base)
 
 
 def of_folder(folder: pathlib.Path, kind: str | None) -> Found:
@@ -80,11 +81,12 @@ def of_folder(folder: pathlib.Path, kind: str | None) -> Found:
     return Found(folder, kind, rules if rules and rules.is_file() else None)
 
 
-def load(found: Found) -> TrainableTarget:
+def load(found: Found) -> BaseTarget:
     """The saved target. Raises `ReferenceNotFound` when the folder holds none of that kind."""
-    part: type[TrainableTarget] = registry.find("target", found.kind)
+    part: type[BaseTarget] = registry.find("target", found.kind)
     try:
-        return part.load(found.folder)
+        with refs.relative_to(found.base):
+            return part.load(found.folder)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:  # TypeError: skops found an unknown type
         said = " ".join(str(error).split())[:200]
         raise ReferenceNotFound(f"{found.folder}: expected what a target {found.kind!r} saved: {said}") from error
@@ -97,7 +99,7 @@ def _policy(found: Found, given: pathlib.Path | None) -> Policy:
     return policy.load(path)
 
 
-def _suite(target: TrainableTarget, rules: Policy, cases: Sequence[pathlib.Path], *, seed: int, limit: int | None) -> Suite:
+def _suite(target: BaseTarget, rules: Policy, cases: Sequence[pathlib.Path], *, seed: int, limit: int | None) -> Suite:
     if target.labels[:1] != (BENIGN,) or not set(target.labels) <= set(rules.labels):
         raise UserError(
             f"expected a target with labels out of the policy {rules.name!r}, {', '.join(rules.labels)}, benign first; "

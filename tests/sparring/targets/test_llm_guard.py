@@ -52,23 +52,23 @@ def test_probabilities_are_what_every_caller_relies_on(style, categories, rules,
     assert not target.trainable
 
 
-def test_a_saved_guard_comes_back_with_its_policy(rules, policy_path, tmp_path):
-    target = guard(policy=str(policy_path), max_characters=50)
+def test_a_saved_guard_comes_back_with_its_policy(rules, two, policy_path, tmp_path):
+    target = guard(policy=str(policy_path), max_characters=50).under(two)
     target.threshold = 0.2
     target.save(tmp_path / "target")
     state = (tmp_path / "target" / "target.json").read_text(encoding="utf-8")
     (tmp_path / "target" / "target.json").write_text(state.replace(json.dumps(str(policy_path)), '"gone.yaml"'))
     back = type(target).load(tmp_path / "target")
-    assert (back.labels, back.threshold, back.policy, back.rules) == (target.labels, 0.2, "gone.yaml", rules)
+    assert (back.labels, back.threshold, back.settings.policy, back.rules) == (target.labels, 0.2, "gone.yaml", rules)
     np.testing.assert_array_equal(back.predict_proba(TEXTS), target.predict_proba(TEXTS))
 
 
 def test_its_repr_stands_for_the_policy_that_it_asks_about(rules, two):
     shown = {repr(guard().under(r)) for r in (rules, two)} | {repr(guard())}
     assert len(shown) == 3
-    settings = guard().settings()
+    settings = guard().settings.model_dump()
     assert all(f"{name}={value!r}" in repr(guard()) for name, value in settings.items())
-    assert type(guard())(**json.loads(json.dumps(settings))).settings() == settings
+    assert type(guard())(**json.loads(json.dumps(settings))).settings == guard().settings
 
 
 def test_a_policy_of_its_own_is_not_replaced_by_the_jobs(two, policy_path, rules):
@@ -84,10 +84,12 @@ def test_what_follows_the_limit_is_not_seen(rules):
 def test_what_is_wrong_is_said_with_its_fix(rules, two, tmp_path):
     with pytest.raises(JobError, match=r"expected `verdicts`.*Fix: verdicts: \{kind: transformers"):
         registry.make("target", "llm_guard")
-    with pytest.raises(JobError, match="expected style out of policy, llama-guard"):
+    with pytest.raises(JobError, match=r"style: .*'policy' or 'llama-guard'"):
         guard(style="guard")
-    with pytest.raises(JobError, match=r"is not trained\. Fix: retrain: none"):
-        guard().under(rules).fit(["a"], ["spam"], names=rules.labels, seed=0)
+    with pytest.raises(
+        JobError, match=r"expected a policy with the labels benign, spam, threat, as the job's; its own has benign, spam"
+    ):
+        guard().under(rules).with_labels(two.labels)
     for use in (lambda: guard().predict_proba(["a"]), lambda: guard().save(tmp_path / "target")):
         with pytest.raises(TargetFailed, match="expected a policy"):
             use()

@@ -1,23 +1,28 @@
-"""What every registered target that the job trains promises."""
+"""What every registered target promises; then what those that a job trains promise beyond that."""
 
 from __future__ import annotations
 
-import inspect
 import json
+import pathlib
 import random
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from sparring import registry
-from sparring.errors import TargetFailed
+from sparring.errors import JobError, TargetFailed
 from sparring.protocols import violation_scores
-from sparring.targets.base import TrainableTarget
+from sparring.targets.base import BaseTarget, TrainableTarget
 
 NAMES = ("benign", "spam", "threat")
 WORDS = {"benign": "lunch home bus dinner sleep mum".split(), "spam": "free prize claim cash winner".split()}
-ODD = ["", " ", "П" * 40, "免费 奖品 🎁🎁", "café e\u0301 \u200b", "\ud800 lone", "free " * 5000, "x" * 20_000]
+ODD = [
+    "", " ", "\n\t", "П" * 40, "免费 奖品 🎁🎁", "café e\u0301 \u200b", "\ud800 lone", "free \udfff", "שלום חבר free",
+    "\u202eezirp eerf\u202c", "مرحبا prize", "z\u0351\u0363\u0357a\u030a\u0332l" * 20, "\x00 free",
+    "free " * 20_000, "x" * 100_000,
+]  # fmt: skip
 
 
 def rows(n: int = 96) -> tuple[list[str], list[str]]:
@@ -27,90 +32,129 @@ def rows(n: int = 96) -> tuple[list[str], list[str]]:
     return [" ".join(rng.choice(WORDS[label]) for _ in range(rng.randint(3, 9))) for label in labels], labels
 
 
-@pytest.fixture(scope="session")
-def small(tiny_bert) -> dict[str, dict]:
-    """Settings that make a heavy target small enough for this suite."""
-    return {
-        "transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
-        "llm_guard": {"verdicts": {"kind": "dummy"}},
-    }
+TRAINABLE = [name for name in registry.names("target") if registry.find("target", name).trainable]
+trained_by_the_job = pytest.mark.parametrize("target", TRAINABLE, indirect=True)
+with_files = pytest.mark.parametrize(
+    "target", [n for n in registry.names("target") if registry.find("target", n).references], indirect=True
+)
 
 
 @pytest.fixture(params=registry.names("target"))
-def target(request, small) -> TrainableTarget:
-    made = registry.make("target", request.param, **small.get(request.param, {}))
-    return made if isinstance(made, TrainableTarget) else pytest.skip("not trained by the job")
+def target(request, settings_of) -> BaseTarget:
+    return registry.make("target", request.param, **settings_of(request.param))
 
 
 @pytest.fixture(scope="session")
-def fitted_once() -> dict:
+def ready_once() -> dict:
     return {}
 
 
 @pytest.fixture
-def fitted(target, fitted_once) -> TrainableTarget:
-    if repr(target) not in fitted_once:
+def ready(target, ready_once) -> BaseTarget:
+    """The target as a job would have it: fitted, or told the policy's labels."""
+    if repr(target) not in ready_once:
         texts, labels = rows()
-        fitted_once[repr(target)] = target.fit(texts, labels, names=NAMES, seed=3)
-    return fitted_once[repr(target)]
+        target.check(NAMES)
+        trained = isinstance(target, TrainableTarget)
+        ready_once[repr(target)] = target.fit(texts, labels, names=NAMES, seed=3) if trained else target.with_labels(NAMES)
+    return ready_once[repr(target)]
 
 
 def test_repr_shows_every_setting(target):
-    settings = target.settings()
-    assert settings.keys() == set(inspect.signature(type(target)).parameters)
+    settings = target.settings.model_dump(mode="json")
+    assert {"threshold"} <= settings.keys() == type(target).Settings.model_fields.keys()
     for name, value in settings.items():
         assert f"{name}={value!r}" in repr(target)
-    assert type(target)(**json.loads(json.dumps(settings))).settings() == settings
-    assert all(p.kind is p.KEYWORD_ONLY for p in inspect.signature(type(target)).parameters.values())
+    assert type(target)(**json.loads(json.dumps(settings))).settings == target.settings
 
 
-def test_an_unfitted_target_says_so(target, tmp_path):
+def test_it_is_registered_under_its_own_name_and_flagged(target):
+    found = registry.about("target", target.kind)
+    assert registry.find("target", target.kind) is type(target)
+    assert ("trainable" in found["flags"]) == isinstance(target, TrainableTarget) == target.trainable
+    assert len(found["about"]) > 20
+
+
+def test_a_setting_that_is_not_there_is_one_clean_line(target, settings_of):
+    with pytest.raises(JobError, match=f"target '{target.kind}': unknown key 'treshold'; did you mean 'threshold'") as raised:
+        registry.make("target", target.kind, **settings_of(target.kind), treshold=0.5)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(JobError, match=f"target '{target.kind}': threshold: .*less than or equal to 1; got '2'"):
+        registry.make("target", target.kind, **settings_of(target.kind), threshold=2)
+
+
+def test_a_target_without_labels_says_so(target, tmp_path):
     for use in (lambda: target.predict_proba(["free prize"]), lambda: target.save(tmp_path / "target")):
-        with pytest.raises(TargetFailed, match="fitted"):
+        with pytest.raises(TargetFailed, match=r"fitted|expected a policy"):
             use()
+    assert not (tmp_path / "target").exists()
 
 
-def test_fit_returns_a_new_target_that_has_learnt(target, fitted):
-    texts, labels = rows()
-    assert type(fitted) is type(target)
-    assert fitted is not target
-    assert not target.labels
-    assert fitted.settings() == target.settings()
-    assert fitted.labels == NAMES
-    p = fitted.predict_proba(texts)
-    assert [NAMES[i] for i in p.argmax(1)] == labels, "columns stand in the order of `names`, also where one has no rows"
-
-
-def test_probabilities_have_the_shape_and_kind_that_callers_rely_on(fitted):
+def test_probabilities_have_the_shape_and_kind_that_callers_rely_on(ready):
     for texts in ([], ["free prize"], rows()[0], ODD):
-        p = fitted.predict_proba(texts)
+        p = ready.predict_proba(texts)
         assert p.shape == (len(texts), 3)
         assert p.dtype == np.float32
-        np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
-        assert violation_scores(fitted, texts).shape == (len(texts),)
+        assert ((p >= 0) & (p <= 1)).all()
+        if ready.trainable:
+            np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+        assert violation_scores(ready, texts).shape == (len(texts),)
 
 
-def test_rows_come_back_in_order_whatever_stands_beside_them(fitted):
-    texts = [*rows()[0], *ODD]
-    whole = fitted.predict_proba(texts)
+def test_texts_differ_and_rows_come_back_in_order_whatever_stands_beside_them(ready):
+    texts = [*rows()[0], *ODD, "fuck this shit", "kill kill"]
+    whole = ready.predict_proba(texts)
+    assert len(np.unique(whole[:, 0])) > 2
+    assert np.ptp(whole[:, 0]) > 0.2, "a target whose answers hardly differ shows nothing here"
     order = random.Random(1).sample(range(len(texts)), len(texts))
-    np.testing.assert_allclose(fitted.predict_proba([texts[i] for i in order]), whole[order], atol=1e-5)
-    np.testing.assert_allclose(np.concatenate([fitted.predict_proba([t]) for t in texts[-20:]]), whole[-20:], atol=1e-5)
-    np.testing.assert_array_equal(fitted.predict_proba(texts), whole)
+    np.testing.assert_allclose(ready.predict_proba([texts[i] for i in order]), whole[order], atol=1e-5)
+    np.testing.assert_allclose(np.concatenate([ready.predict_proba([t]) for t in texts[-64:]]), whole[-64:], atol=1e-5)
+    np.testing.assert_array_equal(ready.predict_proba(texts), whole)
 
 
-def test_a_saved_target_comes_back_the_same(fitted, tmp_path):
+def test_a_saved_target_comes_back_the_same(ready, tmp_path):
     folder = tmp_path / "deep" / "target"
     texts = [*rows()[0], *ODD]
-    fitted.threshold = 0.37
-    fitted.save(folder)
-    back = type(fitted).load(folder)
-    assert (back.labels, back.threshold, repr(back)) == (fitted.labels, 0.37, repr(fitted))
-    np.testing.assert_array_equal(back.predict_proba(texts), fitted.predict_proba(texts))
+    ready.threshold = 0.37
+    ready.save(folder)
+    back = type(ready).load(folder)
+    assert (back.labels, back.threshold, repr(back)) == (ready.labels, 0.37, repr(ready))
+    np.testing.assert_array_equal(back.predict_proba(texts), ready.predict_proba(texts))
     assert not [p for p in folder.rglob("*") if p.suffix in (".pkl", ".pickle", ".bin", ".pt", ".joblib")]
 
 
-def test_two_fits_are_equal_and_leave_the_random_state_as_it_was(target, fitted):
+@with_files
+def test_content_is_that_of_the_files_not_of_their_name(target, settings_of, tmp_path):
+    copied = {}
+    for name in target.references:
+        place = getattr(target.settings, name)
+        if place:
+            copy = tmp_path / f"moved-{name}"
+            (shutil.copytree if pathlib.Path(place).is_dir() else shutil.copyfile)(place, copy)
+            copied[name] = str(copy)
+    moved = registry.make("target", target.kind, **settings_of(target.kind) | copied)
+    before = moved.content()
+    assert before == target.content()
+    assert all(before.values())
+    changed = next(p for p in sorted(tmp_path.rglob("*")) if p.is_file())
+    changed.write_bytes(changed.read_bytes() + b" ")
+    assert moved.content() != before
+
+
+@trained_by_the_job
+def test_fit_returns_a_new_target_that_has_learnt(target, ready):
+    texts, labels = rows()
+    assert type(ready) is type(target)
+    assert ready is not target
+    assert not target.labels
+    assert ready.settings == target.settings
+    assert ready.labels == NAMES
+    p = ready.predict_proba(texts)
+    assert [NAMES[i] for i in p.argmax(1)] == labels, "columns stand in the order of `names`, also where one has no rows"
+
+
+@trained_by_the_job
+def test_two_fits_are_equal_and_leave_the_random_state_as_it_was(target, ready):
     texts, labels = rows()
     random.seed(11)
     np.random.seed(11)
@@ -122,13 +166,15 @@ def test_two_fits_are_equal_and_leave_the_random_state_as_it_was(target, fitted)
     again = target.fit(texts, labels, names=NAMES, seed=3)
     assert (random.random(), np.random.random(), torch.rand(1).item()) == expected
     assert not torch.are_deterministic_algorithms_enabled()
-    np.testing.assert_array_equal(again.predict_proba(texts), fitted.predict_proba(texts))
+    np.testing.assert_array_equal(again.predict_proba(texts), ready.predict_proba(texts))
 
 
-def test_a_fit_prints_nothing_and_writes_nothing_here(target, tmp_path, monkeypatch, capfd, recwarn):
+def test_it_prints_nothing_and_writes_nothing_here(target, tmp_path, monkeypatch, capfd, recwarn):
     monkeypatch.chdir(tmp_path)
     texts, labels = rows(24)
-    target.fit(texts, labels, names=NAMES, seed=0).save(tmp_path / "target")
+    trained = isinstance(target, TrainableTarget)
+    made = target.fit(texts, labels, names=NAMES, seed=0) if trained else target.with_labels(NAMES)
+    made.save(tmp_path / "target")
     type(target).load(tmp_path / "target").predict_proba(ODD)
     assert capfd.readouterr() == ("", "")
     assert not [str(w.message) for w in recwarn if not issubclass(w.category, DeprecationWarning)]

@@ -1,0 +1,85 @@
+"""What every target that runs a transformers sequence classifier shares: load, tokens, logits batched by length."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import JobError, ReferenceNotFound
+
+
+def load(place: str, *, dtype: Any, revision: str | None = None, **config: Any) -> tuple[Any, Any]:
+    """(tokenizer, model) from a folder or a hub id; weights in safetensors only. Raises `ReferenceNotFound`."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            place, dtype=dtype, use_safetensors=True, revision=revision, **config
+        )
+    except (OSError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0]
+        folder = "give a folder with config.json, model.safetensors and a tokenizer"
+        fix = folder if pathlib.Path(place).exists() else f"with a network, once: hf download {place}"
+        raise ReferenceNotFound(f"{place}: expected a transformers model in safetensors: {why} Fix: {fix}") from error
+    if tokenizer.pad_token is None:  # decoders
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return tokenizer, model
+
+
+def longest(tokenizer: Any, model: Any, otherwise: int) -> int:
+    """Tokens that a text may have; `otherwise` where neither tokenizer nor model says."""
+    return int(min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", otherwise)))
+
+
+def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
+    """Token numbers of each text, cut at `max_length`."""
+    return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if len(texts) else []
+
+
+def by_length(ids: Sequence[Sequence[int]], size: int) -> list[list[int]]:
+    """Row numbers in batches of like length: little padding."""
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def logits(model: Any, tokenizer: Any, ids: list[list[int]], *, size: int, bfloat16: bool = False) -> np.ndarray:
+    """(n, c) float32, rows in order, in batches of `size`; `bfloat16` computes a float32 model in it."""
+    import torch
+    from transformers import DataCollatorWithPadding
+
+    pad, place = DataCollatorWithPadding(tokenizer), model.device
+    out = np.zeros((len(ids), model.config.num_labels), np.float32)
+    for chunk in by_length(ids, size):
+        batch: Any = pad([{"input_ids": ids[i]} for i in chunk])
+        with torch.inference_mode(), torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):
+            out[chunk] = model(**batch.to(place)).logits.float().cpu().numpy()
+    return out
+
+
+def device(asked: str, who: str) -> str:
+    import torch
+
+    there = torch.cuda.is_available()
+    if asked == "cuda" and not there:
+        raise JobError(f"{who}: device 'cuda' was asked for and torch sees none. Fix: device: auto")
+    return "cuda" if there and asked != "cpu" else "cpu"
+
+
+def activated(logits: np.ndarray, activation: str) -> np.ndarray:
+    """(n, c) scores in [0, 1]; "none" where the model gives them itself."""
+    return {"softmax": softmax, "sigmoid": sigmoid}[activation](logits) if activation != "none" else logits
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """(n, c) shares that sum to 1 over each row."""
+    e = np.exp(values - values.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(values / 2))  # does not overflow
