@@ -1,9 +1,15 @@
 """Fools a target: attacks, criteria, budgets, judges, self-play."""
 
-_JUDGES = "redteam.judges"
+_ATTACKS, _JUDGES = "redteam.attacks", "redteam.judges"
 
 PARTS = {
-    "attack": {"greedy": "redteam.attacks.greedy:Greedy"},
+    "attack": {
+        "greedy": f"{_ATTACKS}.greedy:Greedy",
+        "beam": f"{_ATTACKS}.beam:Beam",
+        "restarts": f"{_ATTACKS}.restarts:RandomRestarts",
+        "bandit": f"{_ATTACKS}.bandit:Bandit",
+        "evolution": f"{_ATTACKS}.evolution:Evolution",
+    },
     "judge": {
         "all": f"{_JUDGES}.criteria:All",
         "classifier": f"{_JUDGES}.classifier:ClassifierJudge",

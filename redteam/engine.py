@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from sparring.protocols import Judge, Target, Verdict, violation_scores
 from sparring.record import Step, digest
 from sparring.text import canonical, payload
 
-Status = Literal["success", "survived", "missed"]
+Status = Literal["success", "survived", "missed", "failed"]  # failed: the target gave no score for the seed
 NOT_JUDGED = "not judged"
 PATIENCE = 20  # batches without one fit candidate, after which a search is over
 SLACK = 20  # characters that a sample may be longer, whatever its seed's length
@@ -113,8 +114,10 @@ def attack(
     live: list[_Live] = []
     while True:
         fresh = list(itertools.islice(queue, window - len(live)))
-        for item, score in zip(fresh, violation_scores(target, [s.text for s in fresh]), strict=True):
-            outcome = Outcome(item, float(score), "missed" if score <= target.threshold else "survived")
+        clean = violation_scores(target, [s.text for s in fresh], failed_ok=True)
+        for item, score in zip(fresh, clean.tolist(), strict=True):
+            status: Status = "failed" if math.isnan(score) else "missed" if score <= target.threshold else "survived"
+            outcome = Outcome(item, score, status)
             out.append(outcome)
             if outcome.status == "survived" and budget > 1:
                 search = strategy.search(item, float(score), target.threshold, Random(digest(seed, item.id)))
@@ -144,10 +147,14 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_bu
                 left -= 1
         one.idle = one.idle + 1 if left == budget - one.outcome.queries else 0
     hits = []
-    for (one, i), score in zip(asked, violation_scores(target, [o.told[i].candidate.text for o, i in asked]), strict=True):
+    scores = violation_scores(target, [one.told[i].candidate.text for one, i in asked], failed_ok=True)
+    for (one, i), score in zip(asked, scores.tolist(), strict=True):
         one.outcome.queries += 1
+        if math.isnan(score):
+            one.refuse(i, "failed")
+            continue
         hit = bool(score <= target.threshold)
-        one.told[i] = Told(one.told[i].candidate, float(score), hit, "" if hit else "caught")
+        one.told[i] = Told(one.told[i].candidate, score, hit, "" if hit else "caught")
         if hit:
             one.outcome.evaded = True
             hits.append((one, i))
@@ -186,7 +193,8 @@ def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int) -> list
             one.seen.add(flat)
             one.outcome.queries += 1
             pending.append((one, i, flat))
-    for (one, i, _), score in zip(pending, violation_scores(target, [flat for *_, flat in pending]), strict=True):
+    scores = violation_scores(target, [flat for *_, flat in pending], failed_ok=True)
+    for (one, i, _), score in zip(pending, scores.tolist(), strict=True):
         if score <= target.threshold:
             kept.append((one, i))
         else:
@@ -219,15 +227,3 @@ def _tell(search: Search, answers: list[Told]) -> list[Candidate]:
         return search.send(answers)
     except StopIteration:
         return []
-
-
-def describe(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Counts over outcomes: attacked (caught when clean), evaded, success, missed, queries a seed."""
-    attacked = [o for o in outcomes if o.status != "missed"]
-    return {
-        "attacked": len(attacked),
-        "missed": len(outcomes) - len(attacked),
-        "evaded": sum(o.evaded for o in attacked),
-        "success": sum(o.status == "success" for o in attacked),
-        "queries_per_seed": sum(o.queries for o in attacked) / max(1, len(attacked)),
-    }

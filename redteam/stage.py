@@ -12,14 +12,14 @@ from sparring import registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
-from sparring.protocols import Judge, violation_scores
+from sparring.protocols import violation_scores
 from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
 from sparring.retrain import Trained
 from sparring.store import source_of
 from sparring.text import canonical
 
-from . import engine, knowledge
+from . import engine, knowledge, surrogate, warmup
 from .engine import Seed
 from .knowledge import Knowledge
 
@@ -31,14 +31,25 @@ RANDOM_STRENGTH = (0.1, 0.2, 0.4)
 
 def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     """Warm-up on training rows: what the attacker knows before it meets a seed."""
-    settings = {**ctx.key, "target": trained.key, "warmup": ctx.job.attack.warmup, "code": source_of(knowledge)}
+    job = ctx.job
+    operators = ctx.operators()
+    settings = {
+        **ctx.key, "target": trained.key, "warmup": job.attack.warmup, "operators": job.attack.operators,
+        "guide": job.mining.embedder,
+        "code": source_of(warmup, surrogate, knowledge, *map(type, operators.values())),
+    }  # fmt: skip
 
     def make() -> Any:
         violating = [r.text or "" for r in ctx.corpus.by("train", violating=True)]
         benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
-        budget, seed = ctx.job.attack.warmup, ctx.job.seed
-        return knowledge.learn(
-            lambda t: violation_scores(trained.target, t), violating, benign, budget=budget, seed=seed
+        return warmup.learn(
+            lambda t: violation_scores(trained.target, t, failed_ok=True),
+            violating,
+            benign,
+            operators,
+            budget=job.attack.warmup,
+            seed=job.seed,
+            guide=ctx.embedder,
         ).to_json()
 
     return Knowledge.from_json(ctx.run.json(path, settings, make))
@@ -51,12 +62,15 @@ def attack(
     seeds = [s for s in seeds if not is_prohibited(s.text or "")]
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts)
-    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | job.strategy.settings
-    strategy = registry.make("attack", job.strategy.kind, **settings)
+    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer, "guide": ctx.embedder}
+    strategy = registry.make("attack", job.strategy.kind, **settings | job.strategy.settings)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "code": source_of(engine, type(strategy), canonical, *_code(ctx.judges.filter), *map(type, operators.values())),
+        "guide": ctx.job.mining.embedder,
         "round": round,
+        "code": source_of(
+            engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
+        ),
     }  # fmt: skip
     out: list[AttackResult] = []
     for number, start in enumerate(range(0, len(seeds), UNIT)):
@@ -82,9 +96,9 @@ def attack(
     return out
 
 
-def _code(judge: Judge) -> tuple[type, ...]:
-    """The classes whose source decides its verdicts."""
-    return getattr(judge, "code", (type(judge),))
+def _code(part: Any) -> tuple[Any, ...]:
+    """What decides, by its source, what a judge says or a strategy proposes."""
+    return getattr(part, "code", (type(part),))
 
 
 def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[Record]:
@@ -118,7 +132,7 @@ def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record
     """`n` rows perturbed by one to three operators drawn blindly: the control that never asks the target."""
     rng = Random(digest(ctx.job.seed, "at random", len(parents)))
     benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
-    operators = ctx.operators(knowledge.learn(_unasked, [], benign, budget=0, seed=ctx.job.seed).phrase_texts)
+    operators = ctx.operators(warmup.learn(_unasked, [], benign, {}, budget=0, seed=ctx.job.seed).phrase_texts)
     out = []
     for _ in range(n):
         parent = rng.choice(parents)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import logging
 import pathlib
 from collections.abc import Sequence
@@ -97,23 +99,31 @@ class DummyEmbedder:
         out = np.zeros((len(texts), self.dim), np.float32)
         for i, text in enumerate(texts):
             for gram in sorted({text[j : j + 3].lower() for j in range(max(1, len(text) - 2))}):
-                rng = Random(gram)
-                out[i] += [rng.gauss(0, 1) for _ in range(self.dim)]
+                out[i] += _random_vector(gram, self.dim)
         return unit(out)
 
 
-class Cached:
-    """An embedder that asks the one behind it once for each text."""
+@functools.lru_cache(1 << 15)
+def _random_vector(gram: str, dim: int) -> np.ndarray:
+    rng = Random(gram)
+    return np.array([rng.gauss(0, 1) for _ in range(dim)], np.float32)
 
-    def __init__(self, inner: Embedder):
-        self.name, self.dim, self._inner = inner.name, inner.dim, inner
+
+class Cached:
+    """An embedder that asks the one behind it once for each text, as long as it is among the last `most` new ones."""
+
+    def __init__(self, inner: Embedder, *, most: int = 100_000):
+        self.name, self.dim, self.most, self._inner = inner.name, inner.dim, most, inner
         self._known: dict[str, np.ndarray] = {}
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         new = [t for t in dict.fromkeys(texts) if t not in self._known]
         if new:
             self._known.update(zip(new, self._inner.encode(new), strict=True))
-        return np.stack([self._known[t] for t in texts]) if len(texts) else np.zeros((0, self.dim), np.float32)
+        out = np.stack([self._known[t] for t in texts]) if len(texts) else np.zeros((0, self.dim), np.float32)
+        for oldest in list(itertools.islice(self._known, max(0, len(self._known) - self.most))):
+            del self._known[oldest]
+        return out
 
 
 def native_bfloat16() -> bool:

@@ -56,7 +56,10 @@ class SynthSettings(_Strict):
 
 
 class AttackSettings(_Strict):
-    operators: list[str] = ["dilution", "homoglyph", "leet", "merge", "spacing", "texting", "typo", "zero_width"]
+    operators: list[str] = [
+        "dilution", "homoglyph", "keyboard", "leet", "merge", "punctuation", "repeat", "spacing", "split", "texting", "typo",
+        "zero_width",
+    ]  # fmt: skip
     strategy: Part = Part(kind="greedy")
     budget: Annotated[int, pydantic.Field(ge=2)] = 50  # queries a seed, the clean check among them
     judge_budget: Count = 4  # hits of a seed that the filter judge is asked about, at most

@@ -47,7 +47,8 @@ def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
         "filter_asr_fresh": metrics.rate([r.status == "success" for r in met]),
         "by_family": {f: metrics.rate([f in u for u in used]) for f in sorted(set(families.values()))},
         "queries_per_seed": round(float(np.mean([r.queries for r in met])), 2) if met else 0.0,
-        "missed_seeds": len(results) - len(met),
+        "missed_seeds": sum(r.status == "missed" for r in results),
+        "failed_seeds": sum(r.status == "failed" for r in results),
     }
 
 

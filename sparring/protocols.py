@@ -64,16 +64,23 @@ class Judge(Protocol):
     def assess(self, seeds: Sequence[str], samples: Sequence[str], labels: Sequence[str]) -> list[Verdict]: ...
 
 
-def violation_scores(target: Target, samples: Sequence[Any]) -> np.ndarray:
-    """(n,) float32: 1 - P(benign). Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1]."""
+def violation_scores(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
+    """(n,) float32: 1 - P(benign). Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1].
+
+    A row of NaN says that the target failed on this row after its own retries: with `failed_ok` its score is NaN too, and
+    only a call of which more than half failed raises.
+    """
     if not len(samples):
         return np.zeros(0, np.float32)
     p = np.asarray(target.predict_proba(samples))
     expected = (len(samples), len(target.labels))
     if p.shape != expected:
         raise TargetFailed(f"expected probabilities of shape {expected}, the target gave {p.shape}")
-    if not np.isfinite(p).all():
-        raise TargetFailed(f"expected probabilities, the target gave NaN or infinity in {(~np.isfinite(p)).any(1).sum()} rows")
-    if p.min() < -1e-6 or p.max() > 1 + 1e-6:
-        raise TargetFailed(f"expected probabilities in [0, 1], the target gave {p.min():.3g} to {p.max():.3g}")
+    failed = np.isnan(p).all(1)
+    bad = ~np.isfinite(p).all(1) & ~(failed if failed_ok and 2 * failed.sum() <= max(len(p), 2) else False)
+    if bad.any():
+        raise TargetFailed(f"expected probabilities, the target gave NaN or infinity in {bad.sum()} of {len(p)} rows")
+    sound = p[~failed]
+    if len(sound) and (sound.min() < -1e-6 or sound.max() > 1 + 1e-6):
+        raise TargetFailed(f"expected probabilities in [0, 1], the target gave {sound.min():.3g} to {sound.max():.3g}")
     return (1 - p[:, 0]).astype(np.float32)

@@ -23,7 +23,8 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AttackResult:
-    """`status`: missed (the target never caught the seed), survived, success (evaded and held valid by the filter).
+    """`status`: missed (the target never caught the seed), failed (it gave no score for it), survived, success (evaded and
+    held valid by the filter).
 
     `evaded` is the raw success, valid or not; `audit` the audit judge's verdict on a success, None without one.
     """
@@ -42,7 +43,7 @@ class AttackResult:
 
     @property
     def attacked(self) -> bool:
-        return self.status != "missed"
+        return self.status in ("survived", "success")
 
     @property
     def valid(self) -> bool:

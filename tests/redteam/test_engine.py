@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from random import Random
 
 import numpy as np
@@ -8,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redteam.engine import Attack, Candidate, Seed, attack
+from sparring import registry
+from sparring.embed import DummyEmbedder
 from sparring.errors import TargetFailed
 from sparring.protocols import Verdict
 from sparring.record import Step, digest
+from sparring.text import canonical, payload
 
 STEP = (Step("test", 1.0, 0),)
 
@@ -143,11 +147,83 @@ def test_a_search_that_proposes_nothing_new_comes_to_an_end():
 
 
 @pytest.mark.parametrize(("answer", "message"), [
-    (np.full((1, 2), np.nan), "NaN"), (np.zeros((1, 3)), "shape"), (np.full((1, 2), 1.5), r"\[0, 1\]")])  # fmt: skip
+    (np.full((3, 2), np.nan), "NaN"), (np.tile([np.nan, 0.5], (3, 1)), "NaN"), (np.full((3, 2), np.inf), "infinity"),
+    (np.zeros((3, 3)), "shape"), (np.full((3, 2), 1.5), r"\[0, 1\]")])  # fmt: skip
 def test_a_target_that_answers_nonsense_is_said(answer, message):
     class Broken(HashTarget):
         def predict_proba(self, samples):
             return answer
 
     with pytest.raises(TargetFailed, match=message):
-        attack(Grow(1), Broken(), seeds(1), Always(), budget=5)
+        attack(Grow(1), Broken(), seeds(3), Always(), budget=5)
+
+
+def test_rows_that_the_target_fails_on_are_recorded_and_lose_nothing_else():
+    class Flaky(HashTarget):
+        def predict_proba(self, samples):
+            p = super().predict_proba(samples)
+            p[[digest(s)[-1] in "012" for s in samples]] = np.nan
+            return p
+
+    target = Flaky()
+    found = attack(Grow(4), target, seeds(40), Always(), budget=20)
+    assert len(found) == 40
+    assert sum(o.queries for o in found) == len(target.asked)
+    failed = [o for o in found if o.status == "failed"]
+    assert failed
+    assert all(np.isnan(o.clean_score) and o.queries == 1 and not o.evaded for o in failed)
+    assert any(o.status == "success" for o in found)
+    assert not any(np.isnan(o.score) for o in found if o.status == "success")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    text=st.text(max_size=200), name=st.sampled_from(registry.names("attack")), budget=st.integers(2, 30), guided=st.booleans()
+)
+def test_every_strategy_keeps_budget_payload_and_length_on_any_text(text, name, budget, guided):
+    from redteam.knowledge import Knowledge, Phrase
+
+    operators = {
+        n: registry.make("operator", n) for n in ("dilution", "homoglyph", "leet", "merge", "spacing", "typo", "split")
+    }
+    guide = DummyEmbedder() if guided else None
+    known = Knowledge(phrases=(Phrase("see you at home"), Phrase("thanks mate")))
+    target = HashTarget()
+    strategy = registry.make("attack", name, operators=operators, knowledge=known, guide=guide)
+    (found,) = attack(strategy, target, [Seed("s", text, "spam")], Always(), budget=budget)
+    assert found.queries == len(target.asked) <= budget
+    if found.sample:
+        flat = canonical(found.sample.text)
+        assert all(p in flat for p in payload(canonical(text)))
+        assert len(flat) <= 1.5 * len(text) + 20
+
+
+@pytest.mark.parametrize("name", registry.names("attack"))
+def test_results_of_every_strategy_do_not_depend_on_the_window(name):
+    from redteam.knowledge import Knowledge, Phrase
+
+    operators = {n: registry.make("operator", n) for n in ("dilution", "leet", "typo", "spacing")}
+    known = Knowledge(phrases=(Phrase("see you at home"), Phrase("thanks mate")))
+
+    def play(window):
+        strategy = registry.make("attack", name, operators=operators, knowledge=known, guide=DummyEmbedder())
+        return [
+            (o.status, o.queries, o.sample)
+            for o in attack(strategy, HashTarget(), seeds(12), Always(), budget=15, window=window)
+        ]
+
+    assert play(1) == play(5) == play(256)
+
+
+def test_a_huge_text_is_attacked_in_seconds():
+    class Strict(HashTarget):
+        threshold = -1.0
+
+    from redteam.knowledge import Knowledge
+
+    operators = {n: registry.make("operator", n) for n in registry.names("operator") if n not in ("synonym", "misspelling")}
+    strategy = registry.make("attack", "greedy", operators=operators, knowledge=Knowledge())
+    started = time.perf_counter()
+    (found,) = attack(strategy, Strict(), [Seed("s", "win a prize now " * 6000, "spam")], Always(), budget=20)
+    assert found.queries == 20
+    assert time.perf_counter() - started < 30

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 import numpy as np
 import pytest
 
-from redteam import knowledge
+from redteam import warmup
 from redteam.engine import Candidate, Seed, Told
 from redteam.judges.classifier import ClassifierJudge
-from redteam.knowledge import Knowledge
+from redteam.knowledge import Effect, Knowledge, Phrase
+from redteam.surrogate import Ngrams, Semantic
 from sparring import registry
 from sparring.embed import DummyEmbedder
 from sparring.text import canonical, payload
@@ -24,7 +26,9 @@ SPAM = [
 SEED = Seed("s", "Urgent! You have won a free prize, call 08001234567 or visit www.prize.com to claim your £500 now", "spam")
 OPERATORS = {name: registry.make("operator", name) for name in registry.names("operator")}
 KNOWN = Knowledge(
-    {"urgent": 1.0, "prize": 2.0, "free": 1.5, "claim": 1.2, "won": 0.4}, (("see you at home", 1.0), ("thanks mate", 0.5))
+    Ngrams({"urgent!": 9.0, "prize,": 16.0, "free": 12.0, "claim": 10.0, "won": 4.0}, -0.5),
+    phrases=(Phrase("see you at home", (1.0, 1.2)), Phrase("thanks mate", (0.5, 0.4))),
+    effects={"typo": Effect(0.3, 0.9, 0.2)},
 )
 
 
@@ -54,24 +58,50 @@ def test_a_strategy_is_deterministic_ends_and_proposes_sound_candidates(name):
     assert len({c.text for c in play(False)}) > 10
 
 
-def test_knowledge_keeps_its_budget_and_learns_which_words_and_phrases_matter():
+@pytest.mark.parametrize("guide", [None, DummyEmbedder()])
+@pytest.mark.parametrize("budget", [64, 301, 2000])
+def test_warm_up_keeps_its_budget_and_learns_which_words_and_phrases_matter(budget, guide):
     asked = []
 
     def score(texts):
         asked.extend(texts)
-        return np.array([0.95 if "win" in t and "see you" not in t else 0.05 for t in texts])
+        return np.array([0.05 if "see you" in t else 0.95 if "win" in t else 0.3 for t in texts])
 
-    found = knowledge.learn(score, SPAM, BENIGN, budget=300, seed=0)
-    assert found.queries == len(asked) <= 300
-    assert max(found.words, key=found.words.get) in {"win", "now", "call", "to", "claim"}
-    assert "see you" in found.phrases[0][0]
-    assert Knowledge.from_json(found.to_json()) == found
+    found = warmup.learn(score, SPAM, BENIGN, OPERATORS, budget=budget, seed=0, guide=guide)
+    assert found.queries == len(asked) <= budget
+    assert len(asked) == len(set(asked))
+    assert found.ngrams.of("win cash now") > found.ngrams.of("see you at home") + 1
+    assert "see you" in found.phrases[0].text
+    assert (found.semantic is None) == (guide is None)
+    assert Knowledge.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 def test_without_a_budget_nothing_is_asked():
-    found = knowledge.learn(lambda texts: 1 / 0, SPAM, BENIGN, budget=0, seed=0)
+    found = warmup.learn(lambda texts: 1 / 0, SPAM, BENIGN, OPERATORS, budget=0, seed=0)
     assert found.queries == 0
     assert found.phrases
+
+
+def test_a_row_that_the_target_fails_on_in_warm_up_teaches_nothing_and_breaks_nothing():
+    def score(texts):
+        return np.array([np.nan if i % 5 == 0 else 0.9 if "win" in t else 0.1 for i, t in enumerate(texts)])
+
+    found = warmup.learn(score, SPAM, BENIGN, OPERATORS, budget=400, seed=0, guide=DummyEmbedder())
+    assert np.isfinite(found.ngrams.bias)
+    assert found.ngrams.of("win cash now") > found.ngrams.of("see you at home")
+
+
+def test_the_surrogates_guess_what_a_linear_target_says():
+    rng = Random(3)
+    texts = [
+        " ".join(rng.sample("win cash now call claim prize gold see you later home lunch at six fine".split(), 6))
+        for _ in range(300)
+    ]
+    truth = np.array([1.5 * ("win" in t.split()) + 2 * ("prize" in t.split()) - ("lunch" in t.split()) for t in texts])
+    guess = Ngrams.fit(texts[:200], truth[:200])
+    assert np.corrcoef([guess.of(t) for t in texts[200:]], truth[200:])[0, 1] > 0.98
+    vectors = DummyEmbedder().encode(texts)
+    assert np.corrcoef(Semantic.fit(vectors[:200], truth[:200]).of(vectors[200:]), truth[200:])[0, 1] > 0.8
 
 
 def test_the_judge_names_its_reasons_in_order():

@@ -104,7 +104,7 @@ def test_the_engine_attacks_it_as_any_other_target(rules):
     target = guard().under(rules)
     seeds = [Seed(str(i), f"You have won a prize, claim cash {i}", "spam") for i in range(3)]
     operators = {name: registry.make("operator", name) for name in ("leet", "typo", "spacing")}
-    strategy = registry.make("attack", "greedy", operators=operators, knowledge=Knowledge({}, ()))
+    strategy = registry.make("attack", "greedy", operators=operators, knowledge=Knowledge())
     found = engine.attack(strategy, target, seeds, _Lenient(), budget=40)
     assert all(o.status in ("success", "survived") and o.queries <= 40 for o in found)
     assert any(o.evaded for o in found), "misspelt words are none that the rule counts"

@@ -1,0 +1,109 @@
+"""What strategies over a canvas share: they choose which changes to try next, and the rest is done here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from sparring.operators.base import Operator
+from sparring.protocols import Embedder
+
+from ..engine import NOT_JUDGED, Attack, Search, Seed, Told
+from ..knowledge import Knowledge
+from .canvas import Canvas, State, Toolbox
+
+LADDER = (0.8, 1.0, 1.25, 1.6, 2.0, 3.0)  # of the log-odds needed: from a light sample to a heavy one
+SHRINK = 0.9  # of a refused sample's cost: what the next may cost
+GROW = 1.3  # of the cost allowed, after a batch that the judge refused nothing of
+WIDEST = 0.6  # similarity that may be lost when no judge objects
+
+
+@dataclass(slots=True)
+class Board:
+    """One seed's search so far: `gains` holds the log-odds that each scored state really took away."""
+
+    canvas: Canvas
+    rng: Random
+    gains: dict[State, float] = field(default_factory=dict)
+    tried: set[State] = field(default_factory=lambda: {()})
+    ceiling: float = WIDEST
+    batches: int = 0
+
+    def new(self, states: list[State], most: int) -> list[State]:
+        """The first `most` of those that were not tried, each once."""
+        return [s for s in dict.fromkeys(states) if s not in self.tried][:most]
+
+    def best(self, n: int) -> list[State]:
+        """The `n` scored states within the cost allowed that took most; the bare seed where there is none."""
+        within = [s for s in self.gains if self.canvas.spent(s) <= self.canvas.limit] or [()]
+        return sorted(within, key=lambda s: -self.gains.get(s, 0.0))[:n]
+
+
+class CanvasAttack(Attack):
+    """Searches over the changes of a canvas. Authors write `step`.
+
+    The first batch is a ladder from light to heavy by the surrogate's guess. A hit that the judge refuses lowers what the
+    next may cost; a batch without one raises it. What a normaliser undoes is shown once and never searched over.
+    """
+
+    def __init__(
+        self, operators: Mapping[str, Operator], knowledge: Knowledge, *, width: int = 6, longer: float = 1.5,
+        guide: Embedder | None = None,
+    ):  # fmt: skip
+        self.box, self.width, self.guide = Toolbox(operators, knowledge, longer=longer), width, guide
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.box!r}, width={self.width}, guided={self.guide is not None})"
+
+    @property
+    def code(self) -> tuple[Any, ...]:
+        """The classes whose source decides what it proposes, for the key of a unit of work."""
+        return (type(self), CanvasAttack, Canvas)
+
+    @abstractmethod
+    def step(self, board: Board) -> list[State]:
+        """States to try next, the most preferred first; those that were tried are left out, and none ends the search."""
+
+    def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
+        canvas = Canvas(self.box, seed.text, score, threshold, rng)
+        board = Board(canvas, rng)
+        states = self.plan(board, self.width, noise=0.0)
+        if not states and self.box.undone:
+            yield [canvas.one_shot()]
+        while states:
+            board.tried.update(states)
+            batch = [canvas.render(state) for state in states]
+            if board.batches == 0 and self.box.undone:
+                batch.append(canvas.one_shot())
+            self.hear(board, states, (yield batch))
+            states = board.new(self.step(board), self.width)
+
+    def hear(self, board: Board, states: list[State], told: list[Told]) -> None:
+        canvas, refused = board.canvas, False
+        for state, answer in zip(states, told, strict=False):  # the one shot is told of behind them
+            if answer.score is not None:
+                board.gains[state] = canvas.learn(state, answer.score)
+            if answer.hit and answer.reason != NOT_JUDGED:
+                refused = True
+                board.ceiling = min(board.ceiling, SHRINK * canvas.spent(state))
+        canvas.limit = min(board.ceiling, canvas.limit if refused else GROW * canvas.limit)
+        if board.batches == 0:
+            canvas.widen()
+        board.batches += 1
+
+    def plan(self, board: Board, width: int, *, noise: float) -> list[State]:
+        """`width` new states packed by believed gain for cost, the lightest first; `noise` draws the gains (Thompson)."""
+        canvas, out = board.canvas, dict[State, None]()
+        for attempt in range(4 * width):
+            rung = LADDER[attempt % len(LADDER)]
+            drawn = noise or attempt >= len(LADDER)
+            gain = canvas.noisy((noise or 0.5) * (1 + attempt // width)) if drawn else canvas.gain
+            state = canvas.pack(gain, need=rung * canvas.needed, limit=canvas.limit)
+            if state not in board.tried:
+                out[state] = None
+            if len(out) == width:
+                break
+        return sorted(out, key=canvas.spent)
