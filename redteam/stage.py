@@ -20,6 +20,7 @@ from sparring.store import source_of
 from sparring.text import canonical
 
 from . import engine, knowledge
+from .archive import elites as elites  # the loop asks it of this stage
 from .engine import Seed
 from .knowledge import Knowledge
 

@@ -187,8 +187,9 @@ def _data(s: Summary) -> Iterator[Advice]:
             "classifier to miss."
         )
         yield _line("act", "data", text, plots.plural(n, "row"))
-    bare = [clause for clause, families in (s.get("coverage") or {}).items() if not sum((families or {}).values())]
-    if bare:
+    filled = {cell.get("clause") for cell in get(s, "archive", "cells") or []}
+    bare = [clause for clause in get(s, "archive", "axes", "clause") or [] if clause not in filled]
+    if bare and filled:
         what, it = ("this clause", "it") if len(bare) == 1 else (f"{len(bare)} clauses", "them")
         yield _line("watch", "coverage", "No hard example touches {}: {}. Add seeds for {}.", what, ", ".join(bare[:8]), it)
     made, kept = (sum(r.get(key) or 0 for r in s["rounds"]) for key in ("generated", "accepted"))

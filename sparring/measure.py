@@ -11,7 +11,7 @@ import numpy as np
 from . import metrics, registry
 from .context import Context
 from .protocols import violation_scores
-from .record import BENIGN, Record, digest
+from .record import BENIGN, digest
 from .results import AttackResult
 from .retrain import Trained
 from .stages import Known
@@ -77,16 +77,6 @@ def perturbed_benign(
         "worst_operator": worst,
         "by_operator": by_operator,
     }
-
-
-def coverage(records: Sequence[Record]) -> dict[str, dict[str, int]]:
-    """Hard examples by policy clause (or label) and operator family."""
-    out: dict[str, dict[str, int]] = {}
-    for record in records:
-        row = out.setdefault(record.clause or record.label_name, {})
-        for family in {registry.find("operator", s.name).family for s in record.operators}:
-            row[family] = row.get(family, 0) + 1
-    return out
 
 
 def everything(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__, challenge, measure, review
 from .context import Context
-from .record import BENIGN, SPLITS
+from .record import SPLITS
 from .report import Example, write_report
 from .results import AttackResult
 from .stages import Findings
@@ -41,7 +41,7 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
         "label_issues": len(findings.label_issues),
         "near_duplicate_groups": findings.near_duplicate_groups,
-        "coverage": measure.coverage([r for r in made if r.operators and r.label_name != BENIGN]),
+        "archive": state.archive.summary() if state.archive else None,
         "dataset": {
             "path": last["dataset"],
             "rows": len(rows),

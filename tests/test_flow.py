@@ -48,6 +48,26 @@ def test_summary_has_every_figure_and_each_its_interval(finished):
     assert found["dataset"]["rows"] == sum(found["dataset"]["splits"].values())
 
 
+def test_the_archive_stands_in_the_summary_by_round_and_without_texts(finished):
+    found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
+    archive, first, last = found["archive"], *found["rounds"]
+    assert archive["axes"] == {"clause": ["spam"], "family": ["character", "dilution"], "language": ["en"]}
+    assert archive["cells"]
+    assert first["archive"]["coverage"] == archive["coverage"] == len(archive["cells"]) / 2
+    assert archive["qd_score"] == pytest.approx(sum(cell["objective"] for cell in archive["cells"]))
+    assert first["archive"]["novelty"] == 1.0, "nothing had been found before"
+    assert "archive" not in last, "the last round attacks no training seeds"
+    assert "coverage" not in found
+    table = pq.read_table(finished / "round-00" / "archive" / "part-00000.parquet").to_pylist()
+    won = record.from_table(pq.read_table(finished / "round-00" / "attacks" / "train-00000.parquet"))
+    assert [row["id"] for row in table] == [r.id for r in won]
+    assert {cell["id"] for cell in archive["cells"]} == {row["id"] for row in table if row["elite"]}
+    mined = pq.read_table(finished / "round-00" / "mined" / "part-00000.parquet").to_pylist()
+    assert {row["detail"].split()[0] for row in mined} <= {f"spam|{name}|en" for name in ("character", "dilution")}
+    texts = {row["text"] for row in pq.read_table(finished / "round-00" / "attacks" / "train-00000.parquet").to_pylist()}
+    assert not any(text in json.dumps(found, ensure_ascii=False) for text in texts)
+
+
 def test_the_attack_finds_something_and_the_report_shows_it(finished):
     found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
     assert found["rounds"][0]["asr_fresh"][0] > 0.2, "a naive Bayes target must fall to dilution, or this test shows nothing"
