@@ -79,6 +79,23 @@ def perturbed_benign(
     }
 
 
+def forgetting(payoff: Sequence[Sequence[metrics.Figure | None]]) -> dict[str, Any] | None:
+    """What later targets lost again: for the attacker of round i its success on the last target, less the least that it had on
+    any target since round i. After Chaudhry et al. 2018 (https://arxiv.org/abs/1801.10112); None with fewer than two targets.
+
+    `payoff[i][j]` is attacker i's success on target j. `by_attacker` has one entry for each attacker but the last, whose
+    figure would be 0 by definition; `target` is where the least stands; `worst` is the largest entry. The least of several
+    figures is partly luck: read it with their intervals.
+    """
+    out = []
+    for i, row in enumerate(payoff[:-1]):
+        since = {j: figure[0] for j, figure in enumerate(row) if j >= i and figure}
+        if len(row) - 1 in since:
+            least = min(since, key=lambda j: (since[j], j))
+            out.append({"attacker": i, "target": least, "forgotten": round(since[len(row) - 1] - since[least], 6)})
+    return {"worst": max(out, key=lambda entry: entry["forgotten"]), "by_attacker": out} if out else None
+
+
 def everything(
     ctx: Context, trained: Trained, known: Known, results: Sequence[AttackResult], first: Sequence[AttackResult]
 ) -> dict[str, Any]:

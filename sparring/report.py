@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import plots
-from .advice import ARMS, BENIGN_LIMIT, Summary, advice, get, keys_of, rate_of, rates_of, rejected, verdict
+from .advice import ARMS, BENIGN_LIMIT, Summary, advice, forgetting, get, keys_of, rate_of, rates_of, rejected, verdict
 from .plots import Rate, Series, count, readable
 
 SHOWN_EXAMPLES = 60
@@ -136,6 +136,7 @@ def _tables(s: Summary) -> dict[str, Any]:
         "operator_scale": plots.scale([*now.values(), *before.values()], least=0.1),
         "categories": {name: [rate_of(r, "per_category", name, "f1") for r in rounds] for name in categories},
         "reasons": rejected(s),
+        "forgetting": forgetting(s),
         **_archive(s.get("archive") or {}),
         "challenges": keys_of(get(j, "false_positive_rates") for j in (s.get("judges") or {}).values()),
     }

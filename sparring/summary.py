@@ -37,6 +37,7 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "budget": ctx.job.attack.budget,
         "rounds": rounds,
         "payoff": payoff,
+        "forgetting": measure.forgetting(payoff),
         "arms": {"ours": measure.final(last, rows=last["added_rows"])} | arms if arms else {},
         "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
         "label_issues": len(findings.label_issues),

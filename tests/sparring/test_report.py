@@ -82,6 +82,7 @@ def full() -> dict[str, Any]:
                     "splits": {"train": 3633, "validation": 454, "judge": 453, "test": 1360}},
         "versions": {"sparring": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "scikit-learn": None},
         "archive": archive(),
+        "forgetting": {"worst": {"attacker": 1, "target": 2, "forgotten": 0.02}, "by_attacker": []},
     }  # fmt: skip
 
 
@@ -189,6 +190,17 @@ def test_the_archive_shows_count_and_best_of_each_cell_and_a_dash_where_none_is(
     rows = shown(page(tmp_path, summary).html)
     assert rows["S3 loans (de)"] == [("–", "")] * 3
     assert rows["S3 loans (en)"][0] == ("61", "0.91")
+
+
+def test_forgetting_has_a_line(tmp_path, summary):
+    text = page(tmp_path, summary).text
+    assert "Nothing was forgotten" in text  # by the payoff matrix, whatever `forgetting` names as the worst
+    summary["payoff"][1][3] = around(0.4, 121, 0.06)
+    said = page(tmp_path, summary).text
+    assert "round 1 gets 40% [35–47%] past the last classifier and got 16% [10–22%] past that of round 2" in said
+    assert "a loss of 24.3 points." in said
+    summary["payoff"][1][3] = around(0.2, 121, 0.06)
+    assert "a loss of 4.3 points; the intervals overlap, so this is not settled." in page(tmp_path, summary).text
 
 
 @pytest.mark.parametrize("n", range(5))

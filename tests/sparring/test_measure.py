@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+
+from sparring import measure
+
+
+def figure(value: float | None) -> list[float] | None:
+    return None if value is None else [value, max(0.0, value - 0.1), min(1.0, value + 0.1), 40]
+
+
+def payoff(*rows: tuple[float | None, ...]):
+    return [[figure(value) for value in row] for row in rows]
+
+
+def test_forgetting_is_the_loss_against_the_best_target_since_the_attackers_round():
+    found = measure.forgetting(payoff((0.6, 0.1, 0.3, 0.25), (0.0, 0.4, 0.2, 0.5), (0.9, 0.9, 0.3, 0.1), (0.9, 0.9, 0.9, 0.8)))
+    assert found["by_attacker"] == [
+        {"attacker": 0, "target": 1, "forgotten": pytest.approx(0.15)},
+        {"attacker": 1, "target": 2, "forgotten": pytest.approx(0.3)},  # what target 0 did before its round does not count
+        {"attacker": 2, "target": 3, "forgotten": 0.0},
+    ]
+    assert found["worst"] == found["by_attacker"][1]
+
+
+def test_forgetting_needs_two_targets_and_says_nothing_of_what_was_not_measured():
+    assert measure.forgetting(payoff((0.5,))) is None
+    assert measure.forgetting([]) is None
+    assert measure.forgetting(payoff((0.5, None), (0.1, 0.1))) is None
+    assert measure.forgetting(payoff((None, 0.2), (0.1, 0.1)))["worst"] == {"attacker": 0, "target": 1, "forgotten": 0.0}
