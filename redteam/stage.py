@@ -46,18 +46,20 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 
 
 def attack(
-    ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int
-) -> list[AttackResult]:
-    """One result for each seed that custody lets pass, in order; units stand under `path`."""
+    ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int,
+    only: Sequence[str] = (),
+) -> list[AttackResult]:  # fmt: skip
+    """One result for each seed that custody lets pass, in order; units stand under `path`. With the job's operators, or with
+    `only` those."""
     seeds = [s for s in seeds if not is_prohibited(s.text or "")]
     job = ctx.job.attack
-    operators = ctx.operators(known.phrase_texts)
+    operators = ctx.operators(known.phrase_texts, only)
     settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | job.strategy.settings
     strategy = registry.make("attack", job.strategy.kind, **settings)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
         "code": source_of(engine, type(strategy), canonical, *_code(ctx.judges.filter), *map(type, operators.values())),
-        "round": round,
+        "round": round, "only": list(only),
     }  # fmt: skip
     out: list[AttackResult] = []
     for number, start in enumerate(range(0, len(seeds), UNIT)):

@@ -17,7 +17,7 @@ from .store import check_identity
 def inputs(job: Job) -> Policy:
     """Job, policy, parts and references: cheap, nothing is loaded. Raises what the user can mend."""
     rules = policy.load(job.base / job.policy)
-    for name in job.attack.operators:
+    for name in [*job.attack.operators, *job.attack.held_out]:
         registry.make("operator", name)  # a missing extra shows here, before any work
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)

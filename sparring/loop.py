@@ -67,6 +67,9 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
     state.tested.append(tested)
     entry: dict[str, Any] = {"round": number, "generated": 0, "accepted": 0, "rejected": {}}
     entry |= {**retrain.told(state.gate), **measure.everything(ctx, target, known, tested, state.tested[0])}
+    if unseen := ctx.job.attack.held_out:
+        results = stages.redteam.attack(ctx, f"{folder}/outcomes/unseen", target, known, held_out, round=number, only=unseen)
+        entry["valid_asr_held_out"] = measure.valid_asr(results)
     keep(ctx, f"{folder}/attacks/test", state, stages.redteam.records(ctx, tested, held_out, round=number))
     yield "attack"
     if not last or ctx.job.retrain.by == "none":

@@ -79,6 +79,12 @@ def perturbed_benign(
     }
 
 
+def valid_asr(results: Sequence[AttackResult]) -> metrics.Figure | None:
+    """Valid success over the seeds that the target caught; None where the strategy could propose nothing at all."""
+    met = [r for r in results if r.attacked]
+    return metrics.rate([r.valid for r in met]) if any(r.queries > 1 for r in met) else None
+
+
 def forgetting(payoff: Sequence[Sequence[metrics.Figure | None]]) -> dict[str, Any] | None:
     """What later targets lost again: for the attacker of round i its success on the last target, less the least that it had on
     any target since round i. After Chaudhry et al. 2018 (https://arxiv.org/abs/1801.10112); None with fewer than two targets.

@@ -136,6 +136,7 @@ def _tables(s: Summary) -> dict[str, Any]:
         "operator_scale": plots.scale([*now.values(), *before.values()], least=0.1),
         "categories": {name: [rate_of(r, "per_category", name, "f1") for r in rounds] for name in categories},
         "reasons": rejected(s),
+        "unseen": any(rate_of(r, "valid_asr_held_out") for r in rounds),
         "forgetting": forgetting(s),
         **_archive(s.get("archive") or {}),
         "challenges": keys_of(get(j, "false_positive_rates") for j in (s.get("judges") or {}).values()),

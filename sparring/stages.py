@@ -49,8 +49,11 @@ class RedTeam(Protocol):
     def learn(self, ctx: Context, path: str, trained: Trained) -> Known: ...
 
     def attack(
-        self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int
-    ) -> list[AttackResult]: ...
+        self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int,
+        only: Sequence[str] = (),
+    ) -> list[AttackResult]:  # fmt: skip
+        """With the job's operators, or with `only` those."""
+        ...
 
     def records(
         self, ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int

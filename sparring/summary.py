@@ -36,6 +36,7 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "target": " ".join([ctx.job.target.kind, *(f"{k}={v}" for k, v in ctx.job.target.settings.items())]),
         "budget": ctx.job.attack.budget,
         "rounds": rounds,
+        "held_out": ctx.job.attack.held_out,
         "payoff": payoff,
         "forgetting": measure.forgetting(payoff),
         "arms": {"ours": measure.final(last, rows=last["added_rows"])} | arms if arms else {},
