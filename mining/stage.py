@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sparring.context import Context, Event
 from sparring.record import Record
-from sparring.results import AttackResult
+from sparring.results import AttackResult, Niche
 from sparring.store import source_of
 
 from . import duplicates, label_issues
@@ -59,17 +59,21 @@ def examine(ctx: Context) -> Findings:
 
 
 def pick(
-    ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, *, round: int
-) -> list[Record]:
-    """The successes worth training on under the round's budget; hard is what the target is surest about, wrongly."""
+    ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, niches: Mapping[str, Niche],
+    *, round: int,
+) -> list[Record]:  # fmt: skip
+    """The successes worth training on under the round's budget, the cells of the archive in turn; hard is what the target is
+    surest about, wrongly."""
     score = {r.text: r.score or 0.0 for r in results if r.text is not None}
-    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "code": source_of(selection)}
+    stands = [niches[r.id] for r in hard]
+    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "niches": stands, "code": source_of(selection)}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in hard])
         hardness = np.clip((threshold - np.array([score[r.text or ""] for r in hard])) / max(threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
-        chosen = set(selection.select(hardness, vectors, kinds, ctx.job.mining.select, near=ctx.job.mining.near_duplicate))
+        budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate
+        chosen = set(selection.select(hardness, vectors, stands, kinds, budget, near=near))
         found = [
             {
                 "id": r.id,
@@ -78,9 +82,9 @@ def pick(
                 "by": "margin",
                 "round": round,
                 "flagged": i in chosen,
-                "detail": k,
+                "detail": f"{niche.cell} {kind}",
             }
-            for i, (r, h, k) in enumerate(zip(hard, hardness, kinds, strict=True))
+            for i, (r, h, niche, kind) in enumerate(zip(hard, hardness, stands, kinds, strict=True))
         ]
         return pa.Table.from_pylist(found, schema=SCHEMA)
 

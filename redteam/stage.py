@@ -20,6 +20,7 @@ from sparring.store import source_of
 from sparring.text import canonical
 
 from . import engine, knowledge, surrogate, warmup
+from .archive import elites as elites  # the loop asks it of this stage
 from .engine import Seed
 from .knowledge import Knowledge
 
@@ -27,6 +28,12 @@ UNIT = 50  # seeds
 TWINS = 6  # benign rows perturbed for each success; with fewer, clean precision falls
 NEAREST = 100  # benign training rows that twins are made from
 RANDOM_STRENGTH = (0.1, 0.2, 0.4)
+
+
+def attackable(ctx: Context, seeds: Sequence[Record]) -> list[Record]:
+    """The seeds that may be changed: of a category that may be generated, and let through by custody's screen."""
+    closed = {c.name for c in ctx.policy.categories if not c.may_generate}
+    return [s for s in seeds if s.label_name not in closed and not is_prohibited(s.text or "")]
 
 
 def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
@@ -40,7 +47,7 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     }  # fmt: skip
 
     def make() -> Any:
-        violating = [r.text or "" for r in ctx.corpus.by("train", violating=True)]
+        violating = [r.text or "" for r in attackable(ctx, ctx.corpus.by("train", violating=True))]
         benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
         return warmup.learn(
             lambda t: violation_scores(trained.target, t, failed_ok=True),
@@ -56,18 +63,20 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 
 
 def attack(
-    ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int
-) -> list[AttackResult]:
-    """One result for each seed that custody lets pass, in order; units stand under `path`."""
-    seeds = [s for s in seeds if not is_prohibited(s.text or "")]
+    ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int,
+    only: Sequence[str] = (),
+) -> list[AttackResult]:  # fmt: skip
+    """One result for each seed that custody lets pass, in order; units stand under `path`. With the job's operators, or with
+    `only` those."""
+    seeds = attackable(ctx, seeds)
     job = ctx.job.attack
-    operators = ctx.operators(known.phrase_texts)
+    operators = ctx.operators(known.phrase_texts, only)
     settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer, "guide": ctx.embedder}
     strategy = registry.make("attack", job.strategy.kind, **settings | job.strategy.settings)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
         "guide": ctx.job.mining.embedder,
-        "round": round,
+        "round": round, "only": list(only),
         "code": source_of(
             engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
         ),

@@ -81,6 +81,25 @@ def advice(summary: Summary) -> list[Advice]:
     return sorted(lines, key=lambda line: ("act", "watch", "good").index(line.level))
 
 
+def forgetting(s: Summary) -> Markup | None:
+    """The line below the payoff matrix: where a later classifier lost most of what an earlier one had learned."""
+    worst, payoff = get(s, "forgetting", "worst"), s.get("payoff") or []
+    i, least = get(worst, "attacker"), get(worst, "target")
+    if i is None or least is None or i >= len(payoff):
+        return None
+    now, then = Rate.read(payoff[i][-1]), Rate.read(payoff[i][least])
+    if not now or not then:
+        return None
+    if now.value <= then.value:
+        return say("Nothing was forgotten: on the last classifier no earlier attacker does better than on any since its round.")
+    text = (
+        "Forgetting, at worst: the attacker of round {} gets <strong>{}</strong> past the last classifier and got {} past that "
+        "of round {}, a loss of {:.1f} points{}."
+    )
+    doubt = "; the intervals overlap, so this is not settled" if now.overlaps(then) else ""
+    return say(text, i, now, then, least, 100 * (now.value - then.value), doubt)
+
+
 def _line(level: Literal["act", "watch", "good"], section: str, template: str, *values: Any) -> Advice:
     return Advice(level, say(template, *values), section)
 
@@ -187,8 +206,9 @@ def _data(s: Summary) -> Iterator[Advice]:
             "classifier to miss."
         )
         yield _line("act", "data", text, plots.plural(n, "row"))
-    bare = [clause for clause, families in (s.get("coverage") or {}).items() if not sum((families or {}).values())]
-    if bare:
+    filled = {cell.get("clause") for cell in get(s, "archive", "cells") or []}
+    bare = [clause for clause in get(s, "archive", "axes", "clause") or [] if clause not in filled]
+    if bare and filled:
         what, it = ("this clause", "it") if len(bare) == 1 else (f"{len(bare)} clauses", "them")
         yield _line("watch", "coverage", "No hard example touches {}: {}. Add seeds for {}.", what, ", ".join(bare[:8]), it)
     made, kept = (sum(r.get(key) or 0 for r in s["rounds"]) for key in ("generated", "accepted"))

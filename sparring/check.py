@@ -23,7 +23,7 @@ def inputs(job: Job) -> Policy:
 
 def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
-    for name in job.attack.operators:
+    for name in [*job.attack.operators, *job.attack.held_out]:
         registry.make("operator", name)  # a missing extra shows here, before any work
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)

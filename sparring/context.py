@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,10 +59,10 @@ class Context:
         """What every unit's key holds: data, policy, seed."""
         return {"data": self.job.data, "policy": self.policy.content_hash, "seed": self.job.seed}
 
-    def operators(self, phrases: tuple[str, ...] = ()) -> dict[str, Operator]:
-        """The job's operators by name; `phrases` are what dilution draws from, its own small talk without them."""
+    def operators(self, phrases: tuple[str, ...] = (), names: Sequence[str] = ()) -> dict[str, Operator]:
+        """The job's operators, or those of `names`; `phrases` are what dilution draws from, its own small talk without them."""
         made = {}
-        for name in self.job.attack.operators:
+        for name in names or self.job.attack.operators:
             made[name] = registry.make("operator", name, **({"phrases": phrases} if phrases and name == "dilution" else {}))
             made[name].payload = self.policy.payload
         return made

@@ -60,6 +60,7 @@ class AttackSettings(_Strict):
         "dilution", "homoglyph", "keyboard", "leet", "merge", "punctuation", "repeat", "spacing", "split", "texting", "typo",
         "zero_width",
     ]  # fmt: skip
+    held_out: list[str] = []  # operators that training never uses; each round's target is tested with them alone as well
     strategy: Part = Part(kind="greedy")
     budget: Annotated[int, pydantic.Field(ge=2)] = 50  # queries a seed, the clean check among them
     judge_budget: Count = 4  # hits of a seed that the filter judge is asked about, at most
@@ -67,6 +68,14 @@ class AttackSettings(_Strict):
     train_seeds: Count = 200
     test_seeds: Count = 150  # held-out violating rows, in the data's order
     payoff_seeds: Count = 60  # the first of them, for every attacker against every target
+
+    @pydantic.model_validator(mode="after")
+    def _apart(self) -> AttackSettings:
+        if both := sorted({*self.operators} & {*self.held_out}):
+            raise ValueError(
+                f"`held_out` names {', '.join(both)}, which `operators` trains on; take each out of one of the two"
+            )
+        return self
 
 
 class JudgeSettings(_Strict):

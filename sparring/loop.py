@@ -17,7 +17,7 @@ from .jobs import Job
 from .record import Record, digest, to_table
 from .results import AttackResult
 from .retrain import Gate, Trained
-from .stages import Stages
+from .stages import Elites, Stages
 
 STAGES = ("attack", "synth", "mine", "retrain", "publish", "report")  # in the order of a round; the report ends the run
 
@@ -31,6 +31,7 @@ class State:
     added: list[Record] = field(default_factory=list)  # to the training rows, over all rounds
     made: list[Record] = field(default_factory=list)  # every synthetic row kept, of any split
     won: list[Record] = field(default_factory=list)  # every training success, chosen by mining or not
+    archive: Elites | None = None  # over `won`
     attackers: list[Any] = field(default_factory=list)
     champions: list[Trained] = field(default_factory=list)
     tested: list[list[AttackResult]] = field(default_factory=list)  # each round's results on held-out seeds
@@ -66,6 +67,9 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
     state.tested.append(tested)
     entry: dict[str, Any] = {"round": number, "generated": 0, "accepted": 0, "rejected": {}}
     entry |= {**retrain.told(state.gate), **measure.everything(ctx, target, known, tested, state.tested[0])}
+    if unseen := ctx.job.attack.held_out:
+        results = stages.redteam.attack(ctx, f"{folder}/outcomes/unseen", target, known, held_out, round=number, only=unseen)
+        entry["valid_asr_held_out"] = measure.valid_asr(results)
     keep(ctx, f"{folder}/attacks/test", state, stages.redteam.records(ctx, tested, held_out, round=number))
     yield "attack"
     if not last or ctx.job.retrain.by == "none":
@@ -78,7 +82,9 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         put(ctx, f"{folder}/rejected/attacks", [record for record, _ in refused], [reason for _, reason in refused])
         entry |= summary.yields(yields, [reason for _, reason in refused])
         won = keep(ctx, f"{folder}/attacks/train", state, stages.redteam.records(ctx, fought, seeds, round=number))
-        chosen = stages.mining.pick(ctx, won, fought, target.target.threshold, round=number)
+        state.archive = stages.redteam.elites(ctx, f"{folder}/archive/part", state.archive, won, state.won, seeds, round=number)
+        entry["archive"] = state.archive.told(number)
+        chosen = stages.mining.pick(ctx, won, fought, target.target.threshold, state.archive.niches, round=number)
         twins = stages.redteam.twins(ctx, chosen, known, target, round=number)
         state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
         state.won += won

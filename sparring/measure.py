@@ -11,7 +11,7 @@ import numpy as np
 from . import metrics, registry
 from .context import Context
 from .protocols import violation_scores
-from .record import BENIGN, Record, digest
+from .record import BENIGN, digest
 from .results import AttackResult
 from .retrain import Trained
 from .stages import Known
@@ -80,14 +80,27 @@ def perturbed_benign(
     }
 
 
-def coverage(records: Sequence[Record]) -> dict[str, dict[str, int]]:
-    """Hard examples by policy clause (or label) and operator family."""
-    out: dict[str, dict[str, int]] = {}
-    for record in records:
-        row = out.setdefault(record.clause or record.label_name, {})
-        for family in {registry.find("operator", s.name).family for s in record.operators}:
-            row[family] = row.get(family, 0) + 1
-    return out
+def valid_asr(results: Sequence[AttackResult]) -> metrics.Figure | None:
+    """Valid success over the seeds that the target caught; None where the strategy could propose nothing at all."""
+    met = [r for r in results if r.attacked]
+    return metrics.rate([r.valid for r in met]) if any(r.queries > 1 for r in met) else None
+
+
+def forgetting(payoff: Sequence[Sequence[metrics.Figure | None]]) -> dict[str, Any] | None:
+    """What later targets lost again: for the attacker of round i its success on the last target, less the least that it had on
+    any target since round i. After Chaudhry et al. 2018 (https://arxiv.org/abs/1801.10112); None with fewer than two targets.
+
+    `payoff[i][j]` is attacker i's success on target j. `by_attacker` has one entry for each attacker but the last, whose
+    figure would be 0 by definition; `target` is where the least stands; `worst` is the largest entry. The least of several
+    figures is partly luck: read it with their intervals.
+    """
+    out = []
+    for i, row in enumerate(payoff[:-1]):
+        since = {j: figure[0] for j, figure in enumerate(row) if j >= i and figure}
+        if len(row) - 1 in since:
+            least = min(since, key=lambda j: (since[j], j))
+            out.append({"attacker": i, "target": least, "forgotten": round(since[len(row) - 1] - since[least], 6)})
+    return {"worst": max(out, key=lambda entry: entry["forgotten"]), "by_attacker": out} if out else None
 
 
 def everything(

@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from . import plots
-from .advice import ARMS, BENIGN_LIMIT, Summary, advice, get, keys_of, rate_of, rates_of, rejected, verdict
+from .advice import ARMS, BENIGN_LIMIT, Summary, advice, forgetting, get, keys_of, rate_of, rates_of, rejected, verdict
 from .plots import Rate, Series, count, readable
 
 SHOWN_EXAMPLES = 60
@@ -77,7 +77,7 @@ def _contents(s: Summary, examples: Sequence[Example]) -> dict[str, str]:
         "benign": ("Over-blocking", any_of("fpr_benign_perturbed")),
         "clean": ("Clean quality", any_of("clean", "per_category")),
         "yield": ("Yield", any_of("generated", "rejected")),
-        "coverage": ("Coverage", bool(s.get("coverage"))),
+        "coverage": ("Coverage", bool(s.get("archive"))),
         "data": ("Your data", any(s.get(k) is not None for k in ("label_issues", "near_duplicate_groups", "dataset"))),
         "judges": ("Judges", bool(s.get("judges"))),
         "rounds": ("Rounds", bool(rounds)),
@@ -130,16 +130,36 @@ def _tables(s: Summary) -> dict[str, Any]:
     categories = keys_of(r.get("per_category") for r in rounds)
     now, before = (rates_of(get(r, "fpr_benign_perturbed", "by_operator")) for r in (last, first))
     operators = sorted({*now, *before}, key=lambda name: -now[name].value if name in now else 1)
-    coverage = [row or {} for row in (s.get("coverage") or {}).values()]
     return {
         "families": dict(sorted(families.items(), key=lambda row: -row[1][-1].value if row[1][-1] else 1)),
         "operators": [(name, before.get(name) if len(rounds) > 1 else None, now.get(name)) for name in operators],
         "operator_scale": plots.scale([*now.values(), *before.values()], least=0.1),
         "categories": {name: [rate_of(r, "per_category", name, "f1") for r in rounds] for name in categories},
         "reasons": rejected(s),
-        "coverage_families": keys_of(coverage),
-        "coverage_top": max((n for row in coverage for n in row.values()), default=0) or 1,
+        "unseen": any(rate_of(r, "valid_asr_held_out") for r in rounds),
+        "forgetting": forgetting(s),
+        **_archive(s.get("archive") or {}),
         "challenges": keys_of(get(j, "false_positive_rates") for j in (s.get("judges") or {}).values()),
+    }
+
+
+def _archive(archive: dict[str, Any]) -> dict[str, Any]:
+    """The archive's cells as rows by clause (and language, where there are several), columns by family."""
+    cells = archive.get("cells") or []
+
+    def values(axis: str) -> list[str]:
+        return list(dict.fromkeys([*(get(archive, "axes", axis) or []), *(c.get(axis) for c in cells)]))
+
+    found = {(c.get("clause"), c.get("language"), c.get("family")): c for c in cells}
+    several = len(values("language")) > 1
+    return {
+        "niche_families": values("family"),
+        "niches": [
+            (f"{clause} ({language})" if several else clause, [found.get((clause, language, f)) for f in values("family")])
+            for clause in values("clause")
+            for language in values("language")
+        ],
+        "niche_top": max((c.get("count") or 0 for c in cells), default=0) or 1,
     }
 
 

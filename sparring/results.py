@@ -1,4 +1,4 @@
-"""What came of attacking one seed, as it is kept on disk and read by the stages that follow."""
+"""What came of attacking one seed, as it is kept on disk and read by the stages that follow, and where a success stands."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ class AttackResult:
     @property
     def valid(self) -> bool:
         return self.status == "success" and bool(self.audit)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Niche:
+    """Where a success stands in the red team's archive: its cell, and whether an earlier round had filled that."""
+
+    cell: str
+    covered: bool
 
 
 _STEPS = pa.list_(pa.struct([("name", pa.string()), ("strength", pa.float64()), ("seed", pa.int64())]))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .context import Context
 from .record import Record
-from .results import AttackResult
+from .results import AttackResult, Niche
 from .retrain import Trained
 
 
@@ -19,6 +19,15 @@ class Known(Protocol):
     def queries(self) -> int: ...
     @property
     def phrase_texts(self) -> tuple[str, ...]: ...
+
+
+class Elites(Protocol):
+    """The best success of each kind so far."""
+
+    @property
+    def niches(self) -> Mapping[str, Niche]: ...
+    def told(self, number: int) -> dict[str, Any]: ...
+    def summary(self) -> dict[str, Any]: ...
 
 
 class Findings(Protocol):
@@ -40,8 +49,11 @@ class RedTeam(Protocol):
     def learn(self, ctx: Context, path: str, trained: Trained) -> Known: ...
 
     def attack(
-        self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int
-    ) -> list[AttackResult]: ...
+        self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int,
+        only: Sequence[str] = (),
+    ) -> list[AttackResult]:  # fmt: skip
+        """With the job's operators, or with `only` those."""
+        ...
 
     def records(
         self, ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int
@@ -50,6 +62,11 @@ class RedTeam(Protocol):
     def rejected(
         self, ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int
     ) -> list[tuple[Record, str]]: ...
+
+    def elites(
+        self, ctx: Context, path: str, known: Any, won: Sequence[Record], earlier: Sequence[Record],
+        seeds: Sequence[Record], *, round: int,
+    ) -> Elites: ...  # fmt: skip
 
     def twins(self, ctx: Context, attacked: Sequence[Record], known: Any, trained: Trained, *, round: int) -> list[Record]: ...
 
@@ -60,8 +77,9 @@ class Mining(Protocol):
     def examine(self, ctx: Context) -> Findings: ...
 
     def pick(
-        self, ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, *, round: int
-    ) -> list[Record]: ...
+        self, ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float,
+        niches: Mapping[str, Niche], *, round: int,
+    ) -> list[Record]: ...  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

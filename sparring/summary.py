@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__, challenge, measure, review
 from .context import Context
-from .record import BENIGN, SPLITS
+from .record import SPLITS
 from .report import Example, write_report
 from .results import AttackResult
 from .stages import Findings
@@ -36,12 +36,14 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "target": " ".join([ctx.job.target.kind, *(f"{k}={v}" for k, v in ctx.job.target.settings.items())]),
         "budget": ctx.job.attack.budget,
         "rounds": rounds,
+        "held_out": ctx.job.attack.held_out,
         "payoff": payoff,
+        "forgetting": measure.forgetting(payoff),
         "arms": {"ours": measure.final(last, rows=last["added_rows"])} | arms if arms else {},
         "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
         "label_issues": len(findings.label_issues),
         "near_duplicate_groups": findings.near_duplicate_groups,
-        "coverage": measure.coverage([r for r in made if r.operators and r.label_name != BENIGN]),
+        "archive": state.archive.summary() if state.archive else None,
         "dataset": {
             "path": last["dataset"],
             "rows": len(rows),

@@ -48,6 +48,50 @@ def test_summary_has_every_figure_and_each_its_interval(finished):
     assert found["dataset"]["rows"] == sum(found["dataset"]["splits"].values())
 
 
+def test_the_archive_stands_in_the_summary_by_round_and_without_texts(finished):
+    found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
+    archive, first, last = found["archive"], *found["rounds"]
+    assert archive["axes"] == {"clause": ["spam"], "family": ["character", "dilution"], "language": ["en"]}
+    assert archive["cells"]
+    assert first["archive"]["coverage"] == archive["coverage"] == len(archive["cells"]) / 2
+    assert archive["qd_score"] == pytest.approx(sum(cell["objective"] for cell in archive["cells"]))
+    assert first["archive"]["novelty"] == 1.0, "nothing had been found before"
+    assert "archive" not in last, "the last round attacks no training seeds"
+    assert "coverage" not in found
+    table = pq.read_table(finished / "round-00" / "archive" / "part-00000.parquet").to_pylist()
+    won = record.from_table(pq.read_table(finished / "round-00" / "attacks" / "train-00000.parquet"))
+    assert [row["id"] for row in table] == [r.id for r in won]
+    assert {cell["id"] for cell in archive["cells"]} == {row["id"] for row in table if row["elite"]}
+    mined = pq.read_table(finished / "round-00" / "mined" / "part-00000.parquet").to_pylist()
+    assert {row["detail"].split()[0] for row in mined} <= {f"spam|{name}|en" for name in ("character", "dilution")}
+    texts = {row["text"] for row in pq.read_table(finished / "round-00" / "attacks" / "train-00000.parquet").to_pylist()}
+    assert not any(text in json.dumps(found, ensure_ascii=False) for text in texts)
+
+
+def test_held_out_operators_are_measured_and_never_trained_on(tiny_job, spar):
+    folder = spar(tiny_job(attack__held_out=["texting", "merge"]))
+    found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    for entry in found["rounds"]:
+        assert len(entry["valid_asr_held_out"]) == 4
+        assert entry["valid_asr_held_out"][3] == entry["valid_asr_fresh"][3], "the same seeds"
+    tried = 0
+    for shard in folder.rglob("*.parquet"):
+        rows = pq.read_table(shard).to_pylist()
+        if "operators" not in (rows[0] if rows else {}):
+            continue
+        names = {step["name"] for row in rows for step in row["operators"] or ()}
+        names |= {step["name"] for row in rows for hit in row.get("refused") or () for step in hit["operators"]}
+        if shard.stem.startswith("unseen-"):
+            assert names <= {"texting", "merge"}, shard
+            tried += sum(row["queries"] > 1 for row in rows)
+            assert all(row["queries"] <= 20 for row in rows), "the usual budget"
+        else:
+            assert not names & {"texting", "merge"}, shard
+    assert tried > 20
+    assert found["held_out"] == ["texting", "merge"]
+    assert "valid, unseen" in (folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_the_attack_finds_something_and_the_report_shows_it(finished):
     found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
     assert found["rounds"][0]["asr_fresh"][0] > 0.2, "a naive Bayes target must fall to dilution, or this test shows nothing"

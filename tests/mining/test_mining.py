@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score
 
 from mining import duplicates, label_issues, select
 from sparring.embed import unit
+from sparring.results import Niche
 
 
 def blobs(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -57,14 +58,31 @@ def test_no_rows_no_groups():
     assert duplicates.near_duplicate_groups(np.zeros((0, 4), np.float32)).shape == (0,)
 
 
+def niches(*cells: str, covered: tuple[str, ...] = ()) -> list[Niche]:
+    return [Niche(cell, cell in covered) for cell in cells]
+
+
 def test_selection_keeps_the_budget_takes_kinds_in_turn_and_skips_twins():
     x = unit(np.random.default_rng(0).standard_normal((40, 16)))
     x[1] = x[0]
     hardness = np.linspace(1, 0, 40)
     kinds = ["leet"] * 30 + ["typo"] * 10
-    chosen = select.select(hardness, x, kinds, 10)
+    one = niches(*["spam"] * 40)
+    chosen = select.select(hardness, x, one, kinds, 10)
     assert len(chosen) == len(set(chosen)) == 10
     assert sum(kinds[i] == "typo" for i in chosen) == 5
     assert 0 in chosen
     assert 1 not in chosen
-    assert len(select.select(hardness, x, kinds, 99)) == 40
+    assert len(select.select(hardness, x, one, kinds, 99)) == 40
+
+
+def test_selection_takes_cells_in_turn_before_kinds_those_first_that_nothing_filled():
+    x = unit(np.random.default_rng(0).standard_normal((40, 64)))
+    hardness = np.linspace(1, 0, 40)
+    cells = ["prize"] * 20 + ["loan"] * 17 + ["bank"] * 3
+    kinds = (["leet", "typo", "merge", "spacing"] * 10)[:37] + ["leet"] * 3
+    chosen = select.select(hardness, x, niches(*cells, covered=("prize", "loan")), kinds, 12)
+    assert [cells[i] for i in chosen] == ["bank", "prize", "loan"] * 3 + ["prize", "loan"] + ["prize"]
+    assert {kinds[i] for i in chosen if cells[i] == "prize"} == {"leet", "typo", "merge", "spacing"}
+    assert [i for i in chosen if cells[i] == "bank"] == [37, 38, 39], "the hardest first"
+    assert select.select(hardness[:0], x[:0], [], [], 5) == []

@@ -19,6 +19,7 @@ OPERATORS = {"leet": (0.071, 0.031), "spacing": (0.062, 0.024), "homoglyph": (0.
 OPERATORS |= {"typo": (0.021, 0.016), "texting": (0.018, 0.018), "zero_width": (0.012, 0.009), "dilution": (0.004, 0.0)}
 PAYOFF = ((0.583, 0.146, 0.083, 0.041), (0.571, 0.314, 0.157, 0.099), (0.61, 0.339, 0.182, 0.11), (0.6, 0.32, 0.21, 0.124))
 COVERAGE = {"S1 prize and lottery": (212, 96, 71), "S2 premium-rate services": (158, 44, 82), "S3 loans": (61, 0, 12)}
+FIGURES = {"coverage": 0.8889, "qd_score": 7.13, "filled": 8, "reachable": 9, "successes": 736, "novelty": 0.317}
 
 
 def around(value: float, n: int = 1166, width: float = 0.01) -> list[float]:
@@ -33,6 +34,7 @@ def one_round(r: int) -> dict[str, Any]:
                   "fpr": around(0.008), "pr_auc": around(0.981)},
         "per_category": {"spam": {"f1": f1, "precision": around(0.96), "recall": around(0.94)}},
         "asr_fresh": around((0.661, 0.38, 0.24, 0.165)[r], 121, 0.08), "valid_asr_fresh": [*VALID[r], 121],
+        "valid_asr_held_out": around((0.4, 0.37, 0.33, 0.31)[r], 121, 0.08), "archive": FIGURES if r < 3 else None,
         "asr_frozen": around((1.0, 0.137, 0.075, 0.038)[r], 80, 0.06),
         "by_family": {name: around(values[r], 121, 0.06) for name, values in FAMILIES.items()},
         "fpr_benign_perturbed": {
@@ -56,6 +58,16 @@ def judge(name: str, tpr: float) -> dict[str, Any]:
             "clean": {"f1": around(0.93), "pr_auc": around(0.97)}}  # fmt: skip
 
 
+def archive() -> dict[str, Any]:
+    cells = [
+        {"clause": clause, "family": family, "language": "en", "count": n, "id": f"{n}-0", "objective": 0.91, "novelty": 0.4}
+        for clause, counts in COVERAGE.items()
+        for family, n in zip(FAMILIES, counts, strict=True)
+        if n
+    ]
+    return FIGURES | {"axes": {"clause": [*COVERAGE], "family": [*FAMILIES], "language": ["en"]}, "cells": cells}
+
+
 def full() -> dict[str, Any]:
     return {
         "name": "sms_spam", "seconds": 241.7, "seed": 7, "budget": 50, "label_issues": 37, "near_duplicate_groups": 214,
@@ -69,7 +81,8 @@ def full() -> dict[str, Any]:
         "dataset": {"path": "runs/sms_spam/round-03/dataset", "rows": 5900,
                     "splits": {"train": 3633, "validation": 454, "judge": 453, "test": 1360}},
         "versions": {"sparring": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "scikit-learn": None},
-        "coverage": {clause: dict(zip(FAMILIES, counts, strict=True)) for clause, counts in COVERAGE.items()},
+        "archive": archive(), "held_out": ["full_width", "texting"],
+        "forgetting": {"worst": {"attacker": 1, "target": 2, "forgotten": 0.02}, "by_attacker": []},
     }  # fmt: skip
 
 
@@ -164,6 +177,37 @@ def test_the_payoff_matrix_has_attackers_as_rows(tmp_path, summary):
     assert rows == [[percent(v[0]) for v in row] for row in summary["payoff"]]
 
 
+def test_the_archive_shows_count_and_best_of_each_cell_and_a_dash_where_none_is(tmp_path, summary):
+    def shown(html: str) -> dict[str, list[str]]:
+        table = re.search(r'<table class="matrix cool">.*?</table>', html, re.S)[0]
+        rows = [re.sub(r"<[^>]*>", " ", row).split("\n")[0] for row in table.split('<th scope="row">')[1:]]
+        return {re.split(r"\s{2,}", row)[0]: re.findall(r"(\d+|–)(?:\s+best (\S+))?", row.split("   ", 1)[-1]) for row in rows}
+
+    rows = shown(page(tmp_path, summary).html)
+    assert rows["S3 loans"] == [("61", "0.91"), ("–", ""), ("12", "0.91")]
+    assert "8 of 9" in page(tmp_path, summary).text
+    summary["archive"]["axes"]["language"] = ["de", "en"]
+    rows = shown(page(tmp_path, summary).html)
+    assert rows["S3 loans (de)"] == [("–", "")] * 3
+    assert rows["S3 loans (en)"][0] == ("61", "0.91")
+
+
+def test_unseen_operators_and_forgetting_have_a_line_each(tmp_path, summary):
+    text = page(tmp_path, summary).text
+    assert "by operators that no training row was made with: full_width, texting." in text
+    assert "valid, unseen" in text
+    assert "Nothing was forgotten" in text  # by the payoff matrix, whatever `forgetting` names as the worst
+    summary["payoff"][1][3] = around(0.4, 121, 0.06)
+    said = page(tmp_path, summary).text
+    assert "round 1 gets 40% [35–47%] past the last classifier and got 16% [10–22%] past that of round 2" in said
+    assert "a loss of 24.3 points." in said
+    summary["payoff"][1][3] = around(0.2, 121, 0.06)
+    assert "a loss of 4.3 points; the intervals overlap, so this is not settled." in page(tmp_path, summary).text
+    for r in summary["rounds"]:
+        del r["valid_asr_held_out"]
+    assert "unseen" not in page(tmp_path, summary).text
+
+
 @pytest.mark.parametrize("n", range(5))
 def test_a_run_stopped_early_renders(tmp_path, summary, n):
     summary["rounds"] = summary["rounds"][:n]
@@ -186,9 +230,10 @@ def test_any_key_may_be_missing_or_null(tmp_path, summary, path, gone):
 
 
 def test_what_was_not_measured_is_a_dash(tmp_path, summary):
+    before = page(tmp_path, summary).html.count("<i>–</i>")
     changed(summary, {"rounds/1/valid_asr_fresh": None, "rounds/2/asr_fresh": [float("nan")] * 3 + [0]})
     html = page(tmp_path, summary)
-    assert html.html.count("<i>–</i>") == 2
+    assert html.html.count("<i>–</i>") == before + 2
     assert "nan" not in html.text
 
 
@@ -209,7 +254,7 @@ HOSTILE = {
     "closing": "</textarea></style></title></svg>-->]]>",
 }
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-NAMES = {"ours", "leet", "spam", "filter", "train", "character", "S3 loans", "torch", "too_far", "negated"}
+NAMES = {"ours", "leet", "spam", "filter", "train", "character", "torch", "too_far", "negated"}
 
 
 def poisoned(data: Any, text: str) -> Any:
@@ -310,7 +355,7 @@ def changed(summary: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 OURS = "Ours wins against each control arm: 12% [7.4–18%] valid ASR, the best of the others"
-LAST, PERTURBED = "rounds/-1", "rounds/-1/fpr_benign_perturbed"
+LAST, PERTURBED, CLAUSES = "rounds/-1", "rounds/-1/fpr_benign_perturbed", "archive/axes/clause"
 AHEAD, LEVEL, FAR = arm(0.1), arm(0.124), arm(0.01)
 RULES = [
     ("rounds", {}, "good: Use the classifier of round 3, the newest that passed the gate."),
@@ -335,8 +380,8 @@ RULES = [
     ("benign", {f"{PERTURBED}/worst": around(0.08)}, "act: leet on benign rows raises 8.0% false positives (limit 5%)"),
     ("clean", {f"{LAST}/clean/f1": around(0.92)}, "act: Robustness was paid for with clean quality: F1 fell by 0.033"),
     ("data", {}, "act: 37 rows of your data may carry a wrong label."),
-    ("coverage", {"coverage/S9": {"word": 0}}, "watch: No hard example touches this clause: S9. Add seeds for it."),
-    ("coverage", {"coverage/S9": {"word": 0}, "coverage/S8": {}}, "touches 2 clauses: S9, S8. Add seeds for them."),
+    ("coverage", {CLAUSES: [*COVERAGE, "S9"]}, "watch: No hard example touches this clause: S9. Add seeds for it."),
+    ("coverage", {CLAUSES: [*COVERAGE, "S9", "S8"]}, "touches 2 clauses: S9, S8. Add seeds for them."),
     ("yield", {f"rounds/{r}/accepted": 10 for r in range(4)}, 'only 40 were accepted; most fell to "not violating"'),
     ("judges", {"judges/audit/false_positive_rates/negated": around(0.4)}, 'calls 40% of the challenge rows "negated"'),
     ("judges", {"judges/audit/true_positive_rate": around(0.7)}, "knows only 70% of true violations"),

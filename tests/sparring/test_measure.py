@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from sparring import measure
+from sparring.results import AttackResult
+
+
+def figure(value: float | None) -> list[float] | None:
+    return None if value is None else [value, max(0.0, value - 0.1), min(1.0, value + 0.1), 40]
+
+
+def payoff(*rows: tuple[float | None, ...]):
+    return [[figure(value) for value in row] for row in rows]
+
+
+def test_forgetting_is_the_loss_against_the_best_target_since_the_attackers_round():
+    found = measure.forgetting(payoff((0.6, 0.1, 0.3, 0.25), (0.0, 0.4, 0.2, 0.5), (0.9, 0.9, 0.3, 0.1), (0.9, 0.9, 0.9, 0.8)))
+    assert found["by_attacker"] == [
+        {"attacker": 0, "target": 1, "forgotten": pytest.approx(0.15)},
+        {"attacker": 1, "target": 2, "forgotten": pytest.approx(0.3)},  # what target 0 did before its round does not count
+        {"attacker": 2, "target": 3, "forgotten": 0.0},
+    ]
+    assert found["worst"] == found["by_attacker"][1]
+
+
+def test_forgetting_needs_two_targets_and_says_nothing_of_what_was_not_measured():
+    assert measure.forgetting(payoff((0.5,))) is None
+    assert measure.forgetting([]) is None
+    assert measure.forgetting(payoff((0.5, None), (0.1, 0.1))) is None
+    assert measure.forgetting(payoff((None, 0.2), (0.1, 0.1)))["worst"] == {"attacker": 0, "target": 1, "forgotten": 0.0}
+
+
+def result(status: str, queries: int, audit: bool | None = None) -> AttackResult:
+    return AttackResult("s", status, queries, status == "success", 0.9, None, (), None, None, audit, ())
+
+
+def test_valid_asr_counts_what_was_caught_and_is_none_where_nothing_could_be_tried():
+    results = [result("success", 5, True), result("success", 5, False), result("survived", 20), result("missed", 1)]
+    assert measure.valid_asr(results)[0] == pytest.approx(1 / 3, abs=1e-6)
+    assert measure.valid_asr(results)[3] == 3
+    assert measure.valid_asr([result("survived", 1), result("survived", 1)]) is None, "no candidate was proposed: not a zero"
+    assert measure.valid_asr([]) is None
