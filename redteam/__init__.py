@@ -3,7 +3,7 @@
 _JUDGES = "redteam.judges"
 
 PARTS = {
-    "attack": {"greedy": "redteam.attacks.greedy:Greedy"},
+    "attack": {"greedy": "redteam.attacks.greedy:Greedy", "learned": "redteam.attacks.learned:Learned"},
     "judge": {
         "all": f"{_JUDGES}.criteria:All",
         "classifier": f"{_JUDGES}.classifier:ClassifierJudge",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from sparring import registry, results
+from sparring import refs, registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
-from sparring.protocols import Judge, violation_scores
+from sparring.protocols import violation_scores
 from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
 from sparring.retrain import Trained
@@ -41,7 +42,17 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
             lambda t: violation_scores(trained.target, t), violating, benign, budget=budget, seed=seed
         ).to_json()
 
-    return Knowledge.from_json(ctx.run.json(path, settings, make))
+    known = Knowledge.from_json(ctx.run.json(path, settings, make))
+    strategy = _strategy(ctx, known, ctx.operators(known.phrase_texts))
+    return replace(known, queries=known.queries + strategy.queries)
+
+
+def _strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
+    part = ctx.job.attack.strategy
+    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | part.settings
+    if isinstance(policy := settings.get("policy"), str):  # a file that `sparring train-attacker` wrote
+        settings["policy"] = refs.resolve(policy, base=ctx.job.base)
+    return registry.make("attack", part.kind, **settings)
 
 
 def attack(
@@ -51,11 +62,11 @@ def attack(
     seeds = [s for s in seeds if not is_prohibited(s.text or "")]
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts)
-    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer} | job.strategy.settings
-    strategy = registry.make("attack", job.strategy.kind, **settings)
+    strategy = _strategy(ctx, known, operators)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "code": source_of(engine, type(strategy), canonical, *_code(ctx.judges.filter), *map(type, operators.values())),
+        "strategy": repr(strategy),
+        "code": source_of(engine, *_code(strategy), canonical, *_code(ctx.judges.filter), *map(type, operators.values())),
         "round": round,
     }  # fmt: skip
     out: list[AttackResult] = []
@@ -82,9 +93,9 @@ def attack(
     return out
 
 
-def _code(judge: Judge) -> tuple[type, ...]:
-    """The classes whose source decides its verdicts."""
-    return getattr(judge, "code", (type(judge),))
+def _code(part: Any) -> tuple[Any, ...]:
+    """What decides, by its source, what a judge says or a strategy proposes."""
+    return getattr(part, "code", (type(part),))
 
 
 def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[Record]:
