@@ -188,6 +188,32 @@ def probe(
         raise typer.Exit(_fail(f"below --min-pass {min_pass:g}: {names}", 1))
 
 
+@app.command("train-attacker")
+def train_attacker(
+    job: JobPath,
+    what: Annotated[
+        str, typer.Option(help="`operators` (a policy over operator chains) or `llm` (LoRA by GRPO).")
+    ] = "operators",
+    out: Annotated[
+        pathlib.Path | None, typer.Option(help="Where to: policy.json, or the folder adapter, unless given.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The language model; without it that of the job's `synth`.")] = None,
+    queries: Annotated[int | None, typer.Option(help="Scores of the target that this may cost, at most.", min=1)] = None,
+    json: Json = False,
+) -> None:
+    """Train an attacker against the job's classifier, on training rows: for `strategy: {kind: learned, policy: policy.json}`.
+
+    Example: sparring train-attacker examples/sms_spam.yaml --out policy.json
+    """
+    from redteam.learning import command
+    from sparring.console import Display
+
+    with Display(_console(stderr=json), 0) as display:
+        made = command.train(job, what, display.show, out=out, model=model, queries=queries)
+    found = {"path": str(made.path), **made.figures}
+    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(f"{key:24} {value}" for key, value in found.items()))
+
+
 @app.command()
 def parts(kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None, json: Json = False) -> None:
     """List what is registered, a line each, with its capability flags.

@@ -9,6 +9,7 @@ PARTS = {
         "restarts": f"{_ATTACKS}.restarts:RandomRestarts",
         "bandit": f"{_ATTACKS}.bandit:Bandit",
         "evolution": f"{_ATTACKS}.evolution:Evolution",
+        "learned": f"{_ATTACKS}.learned:Learned",
     },
     "judge": {
         "all": f"{_JUDGES}.criteria:All",

@@ -52,6 +52,8 @@ Search: TypeAlias = Generator[list[Candidate], list[Told], None]
 class Attack(ABC):
     """A strategy. Authors write one hook, the search for one seed; many of them run at once, in lockstep."""
 
+    queries: int = 0  # scores of a target that went into training it; they count as warm-up
+
     @abstractmethod
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
         """Yields candidates in order of preference and receives what came of them, in the same order.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from sparring import registry, results
+from sparring import refs, registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
@@ -59,7 +60,18 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
             guide=ctx.embedder,
         ).to_json()
 
-    return Knowledge.from_json(ctx.run.json(path, settings, make))
+    known = Knowledge.from_json(ctx.run.json(path, settings, make))
+    strategy = _strategy(ctx, known, ctx.operators(known.phrase_texts))
+    return replace(known, queries=known.queries + strategy.queries)
+
+
+def _strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
+    part = ctx.job.attack.strategy
+    offered = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer, "guide": ctx.embedder}
+    settings = offered | part.settings
+    if isinstance(policy := settings.get("policy"), str):  # a file that `sparring train-attacker` wrote
+        settings["policy"] = refs.resolve(policy, base=ctx.job.base)
+    return registry.make("attack", part.kind, **settings)
 
 
 def attack(
@@ -71,12 +83,10 @@ def attack(
     seeds = attackable(ctx, seeds)
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts, only)
-    settings = {"operators": operators, "knowledge": known, "longer": ctx.job.judges.longer, "guide": ctx.embedder}
-    strategy = registry.make("attack", job.strategy.kind, **settings | job.strategy.settings)
+    strategy = _strategy(ctx, known, operators)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "guide": ctx.job.mining.embedder,
-        "round": round, "only": list(only),
+        "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
         "code": source_of(
             engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
         ),
