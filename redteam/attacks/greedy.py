@@ -7,7 +7,7 @@ from sparring.text import canonical
 from .base import Board, CanvasAttack
 from .canvas import ALLOWED, State
 
-GUIDED = 8  # times that the guide is asked before the target is, where the semantic surrogate is trusted
+GUIDED = 6  # times that the guide is asked before the target is, where the semantic surrogate is trusted
 NEAR = 0.195  # similarity that a guided sample may lose
 
 
@@ -30,7 +30,9 @@ class Greedy(CanvasAttack):
         promise: dict[State, float] = {}
         nearest: tuple[float, list[State]] = (2.0, [])
         for _ in range(1 + round(trust * (GUIDED - 1))):
-            states = self.plan(board, 2 * self.width, noise=1.0)
+            climb = sorted(promise, key=lambda s: -promise[s])[: self.width]
+            near = board.new([canvas.neighbour(s, board.rng) for s in climb for _ in range(2)], self.width)
+            states = near + self.plan(board, 2 * self.width - len(near), noise=1.0)
             if not states:
                 break
             board.tried.update(states)

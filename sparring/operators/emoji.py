@@ -19,6 +19,7 @@ class Emoji(WordOperator):
     family = "character"
     preserves = "every letter but not its case, payload"
     undone_by = "mask"
+    undone_but_case = True
 
     def can_edit(self, word: str) -> bool:
         return not set(string.ascii_letters).isdisjoint(word)

@@ -57,7 +57,7 @@ def test_a_row_that_failed_stays_a_row_of_nan_and_the_others_stay():
     p = policy([[0.4, 0.6], [np.nan, np.nan], [0.9, 0.1]], classes=("benign", "spam"))
     assert np.isnan(p[1]).all()
     np.testing.assert_allclose(p[[0, 2]], [[0.4, 0.6, 0], [0.9, 0.1, 0]], atol=1e-7)
-    with pytest.raises(TargetFailed, match="NaN or infinity in 1 rows"):
+    with pytest.raises(TargetFailed, match="NaN or infinity in 1 of 3 rows"):
         violation_scores(Answering(p), ["a", "b", "c"])
 
 

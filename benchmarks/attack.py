@@ -1,0 +1,321 @@
+"""Ours against TextAttack, nlpaug and PyRIT on the same targets, seeds and operating points, interleaved in one run.
+
+    python benchmarks/attack.py            # about 45 minutes on 2 cores; peers' environments are made first
+    python benchmarks/attack.py --quick    # ours beside the peers' stored figures
+
+Targets, payload and validity are those of `targets.py`. A success counts when the target calls the sample benign, once more
+after a normaliser (canonical form), and valid when it keeps payload, length and meaning too. Times without judges leave out
+what the judge and the guide took; a valid success pays for all. Warm-up on training rows stands apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parent))
+import common
+import targets
+from common import ROOT, Row
+
+from redteam import engine, warmup
+from redteam.engine import Outcome, Seed
+from redteam.judges.criteria import Cosine, Length, PayloadKept
+from sparring import registry
+from sparring.context import set_threads
+from sparring.embed import Cached, MiniLM
+from sparring.jobs import AttackSettings
+from sparring.metrics import operating_point
+from sparring.operators.base import WordOperator
+from sparring.protocols import violation_scores
+
+CAPS = {"word": 40, "strong": 60, "minilm": 60, "profanity": 60}
+BUDGETS = (10, 25, 40, 60, 100, 200)
+WARMUP = 2000
+SEEDS = {"word": 100, "strong": 100, "minilm": 50, "profanity": 100}
+CONSTRAINED_SEEDS = {"word": 20, "strong": 20, "minilm": 10}  # of the recipe that asks our judge about every candidate
+GOALS = {"word": 0.95, "strong": 0.75, "minilm": 0.85}
+SEARCHES = ("deepwordbug", "pwws", "textfooler", "textfooler_valid", "pruthi")
+ONE_SHOT = {
+    "nlpaug": ("keyboard", "ocr", "random_char", "spelling"),
+    "pyrit": ("leetspeak", "diacritic", "emoji", "confusable", "zero_width", "letter_spacing", "superscript", "base64"),
+}
+RECIPES = {  # setting -> (environment, recipe)
+    "word": [*(("textattack", r) for r in SEARCHES), *((peer, r) for peer, recipes in ONE_SHOT.items() for r in recipes)],
+    "strong": [*(("textattack", r) for r in SEARCHES), *((peer, r) for peer, recipes in ONE_SHOT.items() for r in recipes)],
+    "minilm": [("textattack", r) for r in ("deepwordbug", "textfooler", "textfooler_valid")],
+    "profanity": [("textattack", r) for r in ("deepwordbug", "pwws", "textfooler")],
+}
+
+
+class Clocked:
+    """A part whose calls are timed; everything else is the part's own."""
+
+    def __init__(self, inner: Any, method: str):
+        self._inner, self._method, self.seconds, self.calls = inner, method, 0.0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        return functools.partial(self._timed, found) if name == self._method else found
+
+    def _timed(self, call: Any, *args: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return call(*args)
+        finally:
+            self.seconds += time.perf_counter() - start
+            self.calls += len(args[0])
+
+
+class Fitted:
+    """A setting's target at its operating point: 1% clean false positives on validation, 0.5 for profanity."""
+
+    labels = ("benign", "spam")
+
+    def __init__(self, setting: str):
+        train, labels = common.texts("train")
+        self.model = targets.target(setting).fit(train, labels)
+        checked, truth = common.texts("validation")
+        self.threshold = 0.5 if setting == "profanity" else operating_point(self.predict_proba(checked)[:, 1], truth == 1, 0.01)
+
+    def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
+        return self.model.predict_proba(list(samples))
+
+
+class Ours:
+    """Our search on one setting, with everything it needs made once."""
+
+    def __init__(self, setting: str, operators: Sequence[str], embedder: MiniLM):
+        self.target = Clocked(Fitted(setting), "predict_proba")
+        self.guide = Clocked(embedder, "encode")
+        self.judge = Clocked(PayloadKept() & Length() & Cosine(Cached(embedder), 0.802), "assess")
+        parts = {name: registry.make("operator", name) for name in operators}
+        train, labels = common.texts("train")
+        violating, benign = ([t for t, label in zip(train, labels, strict=True) if label == kind] for kind in (1, 0))
+        start = time.perf_counter()
+        known = warmup.learn(
+            lambda t: violation_scores(self.target, t), violating, benign, parts, budget=WARMUP, seed=0, guide=embedder
+        )
+        self.warmup = {"queries": known.queries, "seconds": round(time.perf_counter() - start, 2)}
+        if "dilution" in parts:
+            parts["dilution"] = registry.make("operator", "dilution", phrases=known.phrase_texts)
+        self.strategy = registry.make("attack", "greedy", operators=parts, knowledge=known, guide=self.guide)
+
+    def seeds(self, most: int) -> list[str]:
+        """The first test seeds that the target catches."""
+        rows, labels = common.texts("test")
+        spam = [t for t, label in zip(rows, labels, strict=True) if label]
+        caught = violation_scores(self.target, spam) > self.target.threshold
+        return [t for t, is_caught in zip(spam, caught, strict=True) if is_caught][:most]
+
+    def attack(self, seeds: Sequence[str], budget: int) -> tuple[list[Outcome], dict[str, float]]:
+        for part in (self.target, self.guide, self.judge):
+            part.seconds, part.calls = 0.0, 0
+        start = time.perf_counter()
+        found = engine.attack(
+            self.strategy, self.target, [Seed(str(i), t, "spam") for i, t in enumerate(seeds)], self.judge,
+            budget=budget, judge_budget=budget, seed=0,
+        )  # fmt: skip
+        total = time.perf_counter() - start
+        search = total - self.judge.seconds - self.guide.seconds
+        return found, {"total": total, "search": search, "target": self.target.seconds, "guide_texts": self.guide.calls}
+
+
+def families() -> dict[str, list[str]]:
+    """Every word operator that a normaliser does not undo, and dilution, by family; without `synonym`, whose tables the judge
+    shares."""
+    out: dict[str, list[str]] = {"dilution": ["dilution"]}
+    for name in registry.names("operator"):
+        operator = registry.find("operator", name)
+        if name != "synonym" and issubclass(operator, WordOperator) and not operator.undone_but_case:
+            if operator.undone_by != "unicode":
+                out.setdefault(operator.family, []).append(name)
+    return out
+
+
+def figures(seeds: Sequence[str], samples: Sequence[str | None], queries: Sequence[int], target: Any) -> dict[str, Any]:
+    """Shares over all seeds. `samples` are the successes, None elsewhere; judged by the definitions in `targets.py` alone."""
+    won = [i for i, sample in enumerate(samples) if sample is not None]
+    texts = [samples[i] or "" for i in won]
+    normal = violation_scores(target, [targets.canonical(t) for t in texts]) <= target.threshold
+    start = time.perf_counter()
+    valid = targets.valid([seeds[i] for i in won], texts)
+    counted = [i for i, ok in zip(won, valid & normal, strict=True) if ok]
+    return {
+        "asr": len(won) / len(seeds), "asr_normalised": float(normal.sum()) / len(seeds),
+        "valid_asr": len(counted) / len(seeds), "valid_asr_raw": float(valid.sum()) / len(seeds), "seeds": len(seeds),
+        "queries": float(np.mean(queries)), "judge_seconds": time.perf_counter() - start, "counted": len(counted),
+        "by_budget": {str(b): sum(queries[i] <= b for i in counted) / len(seeds) for b in BUDGETS},
+    }  # fmt: skip
+
+
+def peer(environment: str, recipe: str, setting: str, ours: Ours, seeds: Sequence[str]) -> dict[str, Any]:
+    train, labels = common.texts("train")
+    request = {
+        "setting": setting, "recipe": recipe, "train": train, "labels": labels.tolist(), "threshold": ours.target.threshold,
+        "seeds": list(seeds), "seed_scores": violation_scores(ours.target, seeds).tolist(), "limit_queries": None, "seed": 0,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as place:
+        asked, answered = pathlib.Path(place) / "request.json", pathlib.Path(place) / "response.json"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        python = ROOT / ".venv-peers" / environment / "bin" / "python"
+        script = ROOT / "benchmarks" / "peers" / f"{environment}_run.py"
+        subprocess.run([python, script, asked, answered], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        said = json.loads(answered.read_text(encoding="utf-8"))
+    if "unavailable" in said:
+        return {"unavailable": said["unavailable"]}
+    rows = said["rows"]
+    found = figures(seeds, [r["text"] if r["success"] else None for r in rows], [r["queries"] for r in rows], ours.target)
+    search = said["seconds"] - said["judge_seconds"]
+    total = said["seconds"] + (0.0 if said["judge_seconds"] else found["judge_seconds"])
+    return found | _times(search, total, said["target_seconds"], found["counted"], len(seeds)) | {"versions": said["versions"]}
+
+
+def _times(search: float, total: float, target: float, counted: int, n: int) -> dict[str, Any]:
+    return {
+        "seconds_a_sample": search / n, "target_share": target / search,
+        "seconds_a_valid_success": total / counted if counted else None,
+    }  # fmt: skip
+
+
+def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
+    """Ours at the cap: figures, times, and how many kinds of operator the successes hold."""
+    found, seconds = ours.attack(seeds, cap)
+    samples = [o.sample.text if o.sample else None for o in found]
+    out = figures(seeds, samples, [o.queries for o in found], ours.target)
+    out["asr"] = sum(o.evaded for o in found) / len(seeds)
+    used = [{s.name for s in o.sample.steps} for o in found if o.sample]
+    family = {n: registry.find("operator", n).family for names in used for n in names}
+    out["operators"] = dict(Counter(n for names in used for n in names).most_common())
+    out["families"] = dict(Counter(f for names in used for f in {family[n] for n in names}).most_common())
+    out["effective_operators"] = common.effective(out["operators"].values())
+    out["effective_families"] = common.effective(out["families"].values())
+    times = _times(seconds["search"], seconds["total"], seconds["target"], out["counted"], len(seeds))
+    return out | times | {"warmup": ours.warmup, "guide_texts_a_sample": seconds["guide_texts"] / len(seeds)}
+
+
+def one_setting(setting: str, embedder: MiniLM, stored: dict[str, Any] | None) -> dict[str, Any]:
+    """The setting's table: ours, and each peer's with ours run again beside it; `stored` peers are not run."""
+    ours, cap = Ours(setting, AttackSettings().operators, embedder), CAPS[setting]
+    seeds = ours.seeds(SEEDS[setting])
+    table: dict[str, Any] = {"threshold": ours.target.threshold, "ours": measured(ours, seeds, cap), "peers": {}}
+    beside = [table["ours"]["seconds_a_sample"]]
+    curve, _ = ours.attack(seeds, max(BUDGETS))
+    samples = [o.sample.text if o.sample else None for o in curve]
+    table["ours"]["by_budget"] = figures(seeds, samples, [o.queries for o in curve], ours.target)["by_budget"]
+    for environment, recipe in RECIPES[setting] if stored is None else ():
+        some = seeds[: CONSTRAINED_SEEDS[setting]] if recipe == "textfooler_valid" else seeds
+        table["peers"][recipe] = peer(environment, recipe, setting, ours, some)
+        if setting != "minilm" or len(beside) < 2:
+            beside.append(measured(ours, seeds, cap)["seconds_a_sample"])
+        sys.stderr.write(f"{setting:10} {recipe:18} {_line(table['peers'][recipe])}\n")
+    if stored is not None:
+        table["peers"] = stored["details"][setting]["peers"]
+    table["ours"]["seconds_a_sample_runs"] = beside
+    sys.stderr.write(f"{setting:10} {'ours':18} {_line(table['ours'])}\n")
+    return table
+
+
+def alone(embedder: MiniLM) -> dict[str, float]:
+    """Valid ASR on `strong` of each family of operators by itself."""
+    out = {}
+    for family, names in families().items():
+        ours = Ours("strong", names, embedder)
+        out[family] = measured(ours, ours.seeds(100), CAPS["strong"])["valid_asr"]
+    return out
+
+
+def growth(embedder: MiniLM) -> list[dict[str, float]]:
+    """Seconds and peak memory on `word`, as seeds grow fiftyfold (the same seeds again, each with a number behind it)."""
+    import resource
+
+    ours, out = Ours("word", AttackSettings().operators, embedder), []
+    seeds = ours.seeds(100)
+    for n in (100, 1000, 5000):
+        many = [f"{seeds[i % len(seeds)]} {i}" for i in range(n)]
+        _, seconds = ours.attack(many, CAPS["word"])
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        out.append({"seeds": n, "seconds_a_sample": seconds["search"] / n, "peak_mib": peak})
+    return out
+
+
+def rows(details: dict[str, Any], stored: bool) -> list[Row]:
+    """The figures with goals, ours beside the best peer."""
+    out: list[Row] = []
+    for setting, goal in GOALS.items():
+        ours, peers = details[setting]["ours"], {n: p for n, p in details[setting]["peers"].items() if "asr" in p}
+        best = max(peers, key=lambda n: peers[n]["valid_asr"], default="")
+        add = functools.partial(Row, setting, stored=stored)
+        out.append(
+            add(f"valid_asr@{CAPS[setting]}", "share", ours["valid_asr"], peers.get(best, {}).get("valid_asr"), best, goal)
+        )
+        slower = {n: p for n, p in peers.items() if n in SEARCHES and p["valid_asr"] <= ours["valid_asr"]}
+        fast = min(slower, key=lambda n: slower[n]["seconds_a_sample"], default="")
+        if fast:
+            ratio = float(np.median(ours["seconds_a_sample_runs"])) / slower[fast]["seconds_a_sample"]
+            out.append(add("seconds_ratio", "ours / peer", ratio, 1.0, fast, 0.1, False))
+        share = 0.9 if setting == "minilm" else 0.75
+        out.append(add("target_share", "share", ours["target_share"], peers.get(fast, {}).get("target_share"), fast, share))
+        winners = {n: p for n, p in peers.items() if p["seconds_a_valid_success"]}
+        cheap = min((n for n in winners if n in SEARCHES), key=lambda n: winners[n]["seconds_a_valid_success"], default="")
+        if cheap and ours["seconds_a_valid_success"]:
+            ratio = ours["seconds_a_valid_success"] / winners[cheap]["seconds_a_valid_success"]
+            wanted = None if setting == "word" else 0.1
+            out.append(add("valid_success_ratio", "ours / peer", ratio, 1.0, cheap, wanted, False))
+    strong = details["strong"]["ours"]
+    out.append(Row("strong", "families", "effective number", strong["effective_families"], goal=3.0))
+    reached = sum(v >= 0.3 for v in details["families_alone"].values())
+    out.append(Row("strong", "families_alone", "families with valid ASR >= 0.30 by themselves", reached, goal=4))
+    first, last = details["growth"][0], details["growth"][-1]
+    out.append(Row("word", "growth", "seconds a sample, 5,000 seeds / 100", last["seconds_a_sample"] / first["seconds_a_sample"],
+                   goal=1.2, higher_is_better=False))  # fmt: skip
+    return out
+
+
+def _line(found: dict[str, Any]) -> str:
+    if "unavailable" in found:
+        return f"not available: {found['unavailable']}"
+    valid = found["seconds_a_valid_success"]
+    return (
+        f"asr {found['asr']:.3f}  valid {found['valid_asr']:.3f}  queries {found['queries']:.1f}  "
+        f"ms/sample {1000 * found['seconds_a_sample']:.2f}  s/valid {valid and round(valid, 3)}  target {found['target_share']:.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="ours on word alone, beside the peers' stored figures")
+    parser.add_argument("--settings", nargs="+", choices=list(CAPS), default=list(CAPS))
+    quick = parser.parse_args().quick
+    wanted = ["word"] if quick else parser.parse_args().settings
+    set_threads(1)
+    stored = common.read("attack") if quick or set(wanted) != set(CAPS) else None
+    details = stored["details"] if stored else {}
+    if not quick:
+        for environment in ("textattack", "nlpaug", "pyrit"):
+            subprocess.run([sys.executable, ROOT / "benchmarks" / "peers" / "setup.py", environment], check=True)
+    embedder = MiniLM()
+    for setting in wanted:
+        details[setting] = one_setting(setting, embedder, stored if quick else None)
+    if not quick:
+        details["families_alone"], details["growth"] = alone(embedder), growth(embedder)
+    found = rows(details, stored=quick)
+    if quick:
+        sys.stdout.write(json.dumps([r for r in map(common.asdict, found) if r["setting"] == "word"], indent=1) + "\n")
+    else:
+        common.write("attack", found, details)
+
+
+if __name__ == "__main__":
+    main()
