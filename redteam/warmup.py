@@ -50,12 +50,20 @@ class _Asked(dict[str, float]):
 
     def __init__(self, score: Score):
         self._score = score
+        self.queries = 0
 
     def add(self, texts: Sequence[str]) -> None:
         new = [t for t in dict.fromkeys(texts) if t not in self]
+        self.queries += len(new)
         odds = log_odds(self._score(new))
         odds[np.isnan(odds)] = np.nanmean([*odds, *self.values()])  # a row that the target failed on tells nothing
         self.update(zip(new, odds.tolist(), strict=True))
+
+    def unsteady(self, texts: Sequence[str]) -> float:
+        """The most that a score, asked for twice in one call, differs: 0 for a target that answers alike every time."""
+        self.queries += 2 * len(texts)
+        first, second = np.split(np.asarray(self._score([*texts, *texts]), np.float64), 2)
+        return round(float(np.nanmax(np.abs(first - second), initial=0.0)), 6)
 
     def all(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([self[t] for t in texts])
@@ -88,7 +96,8 @@ def learn(
     probes = _sample(violating, PROBES, rng)
     tries = [_Try(phrase, row, place) for phrase in calm for row in probes for place in (0, 1)]
     asked.add([*probes, *(t.text for t in tries)])
-    edited = _edited(violating, words, (budget - len(asked)) // 2, rng)
+    unsteady = asked.unsteady(probes)
+    edited = _edited(violating, words, (budget - asked.queries) // 2, rng)
     asked.add([text for e in edited for text in (e.row, e.text)])
 
     texts, changed = list(asked), [(t.row, t.text) for t in tries] + [(e.row, e.text) for e in edited]
@@ -108,7 +117,7 @@ def learn(
         row, text = (first.of(np.stack([vectors[pair[side]] for pair in changed])) for side in (0, 1))
         trust = _share(guessed, row - text, taken)
         semantic = Semantic.fit(np.stack([vectors[t] for t in texts]), asked.all(texts), trust=trust)
-    return Knowledge(ngrams, semantic, phrases, doubt, effects, len(asked))
+    return Knowledge(ngrams, semantic, phrases, doubt, effects, asked.queries, unsteady)
 
 
 def fragments(benign: Sequence[str], shortest: int = 8, longest: int = 48) -> list[str]:

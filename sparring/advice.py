@@ -15,6 +15,7 @@ from .plots import Rate, count, readable
 Summary = Mapping[str, Any]
 BENIGN_LIMIT = 0.05  # false positives on perturbed benign rows, by the worst operator
 CLEAN_TOLERANCE = 0.01  # points of clean F1 that a run may cost
+STEADY = 0.001  # a score may move so much when the same text is asked about again
 GAP = 0.10  # raw ASR above valid ASR
 
 ARMS = {  # how an arm is called, and what it means when ours is not ahead of it
@@ -199,6 +200,19 @@ def _clean_quality(s: Summary) -> Iterator[Advice]:
         yield _line("act", "clean", text, start.value - end.value)
 
 
+def _target(s: Summary) -> Iterator[Advice]:
+    unsteady = max((r.get("unsteady") or 0.0 for r in s["rounds"]), default=0.0)
+    if unsteady > STEADY:
+        text = (
+            "The classifier answers differently for the same input, by up to {:.3f}. Figures will not repeat: look for dropout "
+            "left on, sampling, or several versions behind one address."
+        )
+        yield _line("act", "run", text, unsteady)
+    if failed := sum(r.get("failed_seeds") or 0 for r in s["rounds"]):
+        text = "The classifier gave no score for {}; they are in no rate. See why before you trust the others."
+        yield _line("act", "run", text, plots.plural(failed, "seed"))
+
+
 def _data(s: Summary) -> Iterator[Advice]:
     if n := s.get("label_issues"):
         text = (
@@ -253,6 +267,7 @@ RULES: tuple[Callable[[Summary], Iterator[Advice]], ...] = (
     _character_tricks,
     _benign_rows,
     _clean_quality,
+    _target,
     _data,
     _raw_above_valid,
     _judges,

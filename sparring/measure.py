@@ -113,6 +113,7 @@ def everything(
         **attacked(ctx, results),
         "asr_frozen": frozen(trained, first),
         "warmup_queries": known.queries,
+        "unsteady": known.unsteady,
         "fpr_benign_perturbed": perturbed_benign(ctx, trained, known.phrase_texts, results),
     }
 

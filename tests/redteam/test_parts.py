@@ -69,7 +69,8 @@ def test_warm_up_keeps_its_budget_and_learns_which_words_and_phrases_matter(budg
 
     found = warmup.learn(score, SPAM, BENIGN, OPERATORS, budget=budget, seed=0, guide=guide)
     assert found.queries == len(asked) <= budget
-    assert len(asked) == len(set(asked))
+    assert len(asked) <= len(set(asked)) + 2 * warmup.PROBES, "nothing is asked about again but to see whether answers differ"
+    assert found.unsteady == 0
     assert found.ngrams.of("win cash now") > found.ngrams.of("see you at home") + 1
     assert "see you" in found.phrases[0].text
     assert (found.semantic is None) == (guide is None)
@@ -89,6 +90,13 @@ def test_a_row_that_the_target_fails_on_in_warm_up_teaches_nothing_and_breaks_no
     found = warmup.learn(score, SPAM, BENIGN, OPERATORS, budget=400, seed=0, guide=DummyEmbedder())
     assert np.isfinite(found.ngrams.bias)
     assert found.ngrams.of("win cash now") > found.ngrams.of("see you at home")
+
+
+def test_a_target_that_answers_differently_for_the_same_text_is_found_out():
+    rng = np.random.default_rng(0)
+    found = warmup.learn(lambda t: 0.5 + 0.1 * rng.random(len(t)), SPAM, BENIGN, OPERATORS, budget=200, seed=0)
+    assert 0.01 < found.unsteady < 0.1
+    assert found.queries <= 200
 
 
 def test_the_surrogates_guess_what_a_linear_target_says():
