@@ -172,8 +172,9 @@ def _character_tricks(s: Summary) -> Iterator[Advice]:
     rate = rates_of(s["rounds"][-1].get("by_family")).get("character")
     if rate and rate.value >= 0.05:
         text = (
-            "Character tricks get {} through. A text normaliser in front of the classifier undoes most of them: <code>"
-            'sparring.text.canonical(text, "deobfuscate")</code> (look-alikes, invisible characters, leet, spacing).'
+            "Character tricks get {} through. A text normaliser in front of the classifier undoes some of them: <code>"
+            'sparring.text.canonical(text, "deobfuscate")</code> (look-alikes, invisible characters, leet, spacing, not slips '
+            "of the pen)."
         )
         yield _line("act", "families", text, rate.percent)
 
