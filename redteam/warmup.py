@@ -21,6 +21,7 @@ Score = Callable[[Sequence[str]], np.ndarray]
 PHRASES = 48  # kept
 PROBES = 5  # violating rows that each kept phrase is tried on, before and behind
 FEWEST = 64  # queries under which nothing worth knowing can be learned
+MOST_BENIGN = 20_000  # rows that phrases are cut from
 FEW = 8  # edited rows under which an operator's effect is not measured
 STRENGTHS = (0.05, 0.1, 0.2, 0.3)
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+|\s*\.{2,}\s*")
@@ -86,7 +87,7 @@ def learn(
     """
     rng, asked = Random(seed), _Asked(score)
     words = {name: op for name, op in operators.items() if isinstance(op, WordOperator)}
-    bank = fragments(benign)
+    bank = fragments(benign if len(benign) <= MOST_BENIGN else _sample(benign, MOST_BENIGN, rng))
     if budget < FEWEST or not violating:
         return Knowledge(phrases=tuple(Phrase(p) for p in _sample(bank, PHRASES, rng)))
     rows = _sample(violating, budget // 8, rng) + _sample(benign, budget // 8, rng)
