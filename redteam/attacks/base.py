@@ -46,17 +46,20 @@ class CanvasAttack(Attack):
     """Searches over the changes of a canvas. Authors write `step`.
 
     The first batch is a ladder from light to heavy by the surrogate's guess. A hit that the judge refuses lowers what the
-    next may cost; a batch without one raises it. What a normaliser undoes is shown once and never searched over.
+    next may cost; a batch without one raises it. What a normaliser undoes is shown once and never searched over. `near` is
+    the similarity to the seed that the judge lets go.
     """
 
     def __init__(
         self, operators: Mapping[str, Operator], knowledge: Knowledge, *, width: int = 6, longer: float = 1.5,
-        guide: Embedder | None = None,
+        near: float = 0.2, guide: Embedder | None = None,
     ):  # fmt: skip
-        self.box, self.width, self.guide = Toolbox(operators, knowledge, longer=longer), width, guide
+        self.box = Toolbox(operators, knowledge, longer=longer, near=near)
+        self.width, self.guide = width, guide
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.box!r}, width={self.width}, guided={self.guide is not None})"
+        settings = f"width={self.width}, near={self.box.near:.4g}, guided={self.guide is not None}"
+        return f"{type(self).__name__}({self.box!r}, {settings})"
 
     @property
     def code(self) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ State: TypeAlias = tuple[int, ...]  # numbers of changes, ascending
 
 FIRST_WORDS = 8  # positions that are looked at first
 MOST_WORDS = 64  # and in all: a huge text is not searched to its end
-ALLOWED = 0.17  # similarity that may be lost: judges ask for 0.8, and guesses err
+ALLOWED = 0.85  # of the similarity that a judge lets go: guesses err
 LEAST = 1e-3  # similarity that any change costs
 
 
@@ -39,14 +39,14 @@ class Change:
 class Toolbox:
     """What a strategy works with on every seed: its operators, what is known of the target, the phrases as changes."""
 
-    def __init__(self, operators: Mapping[str, Operator], knowledge: Knowledge, *, longer: float = 1.5):
+    def __init__(self, operators: Mapping[str, Operator], knowledge: Knowledge, *, longer: float = 1.5, near: float = 0.2):
         # What a normaliser undoes is tried once, to show the raw exposure; it can't succeed, so no search is spent on it.
         self.undone = {name: op for name, op in operators.items() if op.undone_by == "unicode" or op.undone_but_case}
         words = {name: op for name, op in operators.items() if isinstance(op, WordOperator)}
         self.words = {name: op for name, op in words.items() if name not in self.undone}
         self.dilutes = next((name for name, op in operators.items() if op.family == "dilution"), None)
         self.payload = next((op.payload for op in operators.values()), ())
-        self.knowledge, self.longer = knowledge, longer
+        self.knowledge, self.longer, self.near = knowledge, longer, near
         self.effects = {name: knowledge.effects.get(name, Effect()) for name in self.words}
         phrases = knowledge.phrases if self.dilutes else ()
         self.phrases = [
@@ -80,7 +80,7 @@ class Canvas:
         self.odds, self.goal = log_odds([score, threshold]).tolist()
         self.spans = editable(text, box.payload)
         self.room = (box.longer - 1) * len(text) + SLACK
-        self.limit = ALLOWED
+        self.limit = ALLOWED * box.near
         self._noise = np.random.default_rng(rng.getrandbits(64))
         self._places = {name: op.spans(text) for name, op in box.words.items()}
         words = [box.word(word) for word in text.split()]

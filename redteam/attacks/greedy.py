@@ -8,7 +8,7 @@ from .base import Board, CanvasAttack
 from .canvas import ALLOWED, State
 
 GUIDED = 6  # times that the guide is asked before the target is, where the semantic surrogate is trusted
-NEAR = 0.195  # similarity that a guided sample may lose
+SPARE = 0.005  # similarity that a guided sample keeps in hand
 
 
 class Greedy(CanvasAttack):
@@ -26,7 +26,7 @@ class Greedy(CanvasAttack):
         assert self.guide
         canvas, semantic = board.canvas, self.box.knowledge.semantic
         trust = semantic.trust if semantic else 0.0
-        canvas.limit = max(canvas.limit, ALLOWED)
+        canvas.limit = max(canvas.limit, ALLOWED * self.box.near)
         promise: dict[State, float] = {}
         nearest: tuple[float, list[State]] = (2.0, [])
         for _ in range(1 + round(trust * (GUIDED - 1))):
@@ -42,7 +42,7 @@ class Greedy(CanvasAttack):
             for state, cost, gain in zip(states, lost.tolist(), (odds[0] - odds[1:]).tolist(), strict=True):
                 canvas.weigh(state, cost)
                 canvas.believe(state, gain, 0.5 * trust)
-                if cost <= NEAR:
+                if cost <= self.box.near - SPARE:
                     promise[state] = trust * gain + (1 - trust) * canvas.gained(state)
                 nearest = min(nearest, (cost, [state]))
             if sum(gain >= canvas.needed for gain in promise.values()) >= self.width:

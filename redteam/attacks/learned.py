@@ -23,13 +23,13 @@ class Learned(Attack):
 
     `policy` is the file that the training wrote; without it every chain is as likely as any other of its length. What a
     chain did to this seed moves the policy for the seed's next batch, and for no other seed. Of the policy's operators
-    those count that the job has too; what canonical form `unicode` undoes is left out, for it can't succeed. `knowledge`
-    and `guide`, which other strategies are given as well, are not used.
+    those count that the job has too; what canonical form `unicode` undoes is left out, for it can't succeed. `knowledge`,
+    which other strategies are given as well, is not used.
     """
 
     def __init__(
         self, operators: Mapping[str, Operator], knowledge: object, *,
-        policy: str | pathlib.Path | None = None, width: int = 6, longer: float = 1.5, guide: object = None,
+        policy: str | pathlib.Path | None = None, width: int = 6, longer: float = 1.5,
     ):  # fmt: skip
         self.operators = {name: op for name, op in operators.items() if op.undone_by != "unicode"}
         self.width, self.longer = width, longer

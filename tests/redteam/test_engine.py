@@ -46,6 +46,12 @@ class Grow(Attack):
             assert len(told) == self.width
 
 
+def made(name, operators, known, guide):
+    """A strategy with the guide if it takes one."""
+    guided = {"guide": guide} if "guide" in registry.takes("attack", name) else {}
+    return registry.make("attack", name, operators=operators, knowledge=known, **guided)
+
+
 class Always:
     def __init__(self, valid: bool = True):
         self.valid = valid
@@ -189,7 +195,7 @@ def test_every_strategy_keeps_budget_payload_and_length_on_any_text(text, name, 
     guide = DummyEmbedder() if guided else None
     known = Knowledge(phrases=(Phrase("see you at home"), Phrase("thanks mate")))
     target = HashTarget()
-    strategy = registry.make("attack", name, operators=operators, knowledge=known, guide=guide)
+    strategy = made(name, operators, known, guide)
     (found,) = attack(strategy, target, [Seed("s", text, "spam")], Always(), budget=budget)
     assert found.queries == len(target.asked) <= budget
     if found.sample:
@@ -206,7 +212,7 @@ def test_results_of_every_strategy_do_not_depend_on_the_window(name):
     known = Knowledge(phrases=(Phrase("see you at home"), Phrase("thanks mate")))
 
     def play(window):
-        strategy = registry.make("attack", name, operators=operators, knowledge=known, guide=DummyEmbedder())
+        strategy = made(name, operators, known, DummyEmbedder())
         return [
             (o.status, o.queries, o.sample)
             for o in attack(strategy, HashTarget(), seeds(12), Always(), budget=15, window=window)
