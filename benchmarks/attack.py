@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent))
-import common
+import shared
 import targets
-from common import ROOT, Row
+from shared import ROOT, Row
 
 from redteam import engine, warmup
 from redteam.engine import Outcome, Seed
@@ -84,9 +84,9 @@ class Fitted:
     labels = ("benign", "spam")
 
     def __init__(self, setting: str):
-        train, labels = common.texts("train")
+        train, labels = shared.texts("train")
         self.model = targets.target(setting).fit(train, labels)
-        checked, truth = common.texts("validation")
+        checked, truth = shared.texts("validation")
         self.threshold = 0.5 if setting == "profanity" else operating_point(self.predict_proba(checked)[:, 1], truth == 1, 0.01)
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
@@ -101,7 +101,7 @@ class Ours:
         self.guide = Clocked(embedder, "encode")
         self.judge = Clocked(PayloadKept() & Length() & Cosine(Cached(embedder), 0.802), "assess")
         parts = {name: registry.make("operator", name) for name in operators}
-        train, labels = common.texts("train")
+        train, labels = shared.texts("train")
         violating, benign = ([t for t, label in zip(train, labels, strict=True) if label == kind] for kind in (1, 0))
         start = time.perf_counter()
         known = warmup.learn(
@@ -114,7 +114,7 @@ class Ours:
 
     def seeds(self, most: int) -> list[str]:
         """The first test seeds that the target catches."""
-        rows, labels = common.texts("test")
+        rows, labels = shared.texts("test")
         spam = [t for t, label in zip(rows, labels, strict=True) if label]
         caught = violation_scores(self.target, spam) > self.target.threshold
         return [t for t, is_caught in zip(spam, caught, strict=True) if is_caught][:most]
@@ -161,7 +161,7 @@ def figures(seeds: Sequence[str], samples: Sequence[str | None], queries: Sequen
 
 
 def peer(environment: str, recipe: str, setting: str, ours: Ours, seeds: Sequence[str]) -> dict[str, Any]:
-    train, labels = common.texts("train")
+    train, labels = shared.texts("train")
     request = {
         "setting": setting, "recipe": recipe, "train": train, "labels": labels.tolist(), "threshold": ours.target.threshold,
         "seeds": list(seeds), "seed_scores": violation_scores(ours.target, seeds).tolist(), "limit_queries": None, "seed": 0,
@@ -199,8 +199,8 @@ def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
     family = {n: registry.find("operator", n).family for names in used for n in names}
     out["operators"] = dict(Counter(n for names in used for n in names).most_common())
     out["families"] = dict(Counter(f for names in used for f in {family[n] for n in names}).most_common())
-    out["effective_operators"] = common.effective(out["operators"].values())
-    out["effective_families"] = common.effective(out["families"].values())
+    out["effective_operators"] = shared.effective(out["operators"].values())
+    out["effective_families"] = shared.effective(out["families"].values())
     times = _times(seconds["search"], seconds["total"], seconds["target"], out["counted"], len(seeds))
     return out | times | {"warmup": ours.warmup, "guide_texts_a_sample": seconds["guide_texts"] / len(seeds)}
 
@@ -299,7 +299,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     wanted = ["word"] if quick else parser.parse_args().settings
     set_threads(1)
-    stored = common.read("attack") if quick or set(wanted) != set(CAPS) else None
+    stored = shared.read("attack") if quick or set(wanted) != set(CAPS) else None
     details = stored["details"] if stored else {}
     if not quick:
         for environment in ("textattack", "nlpaug", "pyrit"):
@@ -311,9 +311,9 @@ def main() -> None:
         details["families_alone"], details["growth"] = alone(embedder), growth(embedder)
     found = rows(details, stored=quick)
     if quick:
-        sys.stdout.write(json.dumps([r for r in map(common.asdict, found) if r["setting"] == "word"], indent=1) + "\n")
+        sys.stdout.write(json.dumps([r for r in map(shared.asdict, found) if r["setting"] == "word"], indent=1) + "\n")
     else:
-        common.write("attack", found, details)
+        shared.write("attack", found, details)
 
 
 if __name__ == "__main__":

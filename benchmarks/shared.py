@@ -21,6 +21,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 
 
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+COMMIT = _commit()  # when the run begins: what is committed meanwhile is not what was measured
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One figure. `goal` is what it should reach, None where it only stands for comparison."""
@@ -62,7 +70,7 @@ def write(name: str, rows: list[Row], details: dict[str, Any]) -> pathlib.Path:
     """`details` are the tables behind the figures."""
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    body = {"machine": machine(), "commit": commit(), "rows": [asdict(row) for row in rows], "details": details}
+    body = {"machine": machine(), "commit": COMMIT, "rows": [asdict(row) for row in rows], "details": details}
     path.write_text(json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
@@ -78,11 +86,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
         "processor": platform.machine(), "bfloat16": "native" if embed.native_bfloat16() else "emulated", "threads": 1,
     }  # fmt: skip
-
-
-def commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or "unknown"
 
 
 def effective(counts: Any) -> float:

@@ -1,0 +1,97 @@
+"""The stored figures and the page made of them, and the benchmark's own definitions; `make bench` measures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def module(path: str):
+    spec = importlib.util.spec_from_file_location(pathlib.Path(path).stem, ROOT / path)
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def attack(tmp_path_factory):
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        yield module("benchmarks/attack.py")
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+
+
+def test_the_page_is_up_to_date():
+    made = module("docs/make_benchmarks.py")
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(), "Fix: python docs/make_benchmarks.py"
+
+
+def test_the_stored_figures_follow_from_the_stored_tables(attack):
+    stored = attack.shared.read("attack")
+    again = [attack.shared.asdict(row) for row in attack.rows(stored["details"], stored=False)]
+    assert again == stored["rows"]
+
+
+def test_the_tables_add_up(attack):
+    details = attack.shared.read("attack")["details"]
+    for setting in attack.CAPS:
+        tables = {"ours": details[setting]["ours"], **details[setting]["peers"]}
+        assert {"ours", *(recipe for _, recipe in attack.RECIPES[setting])} == set(tables), setting
+        for name, found in tables.items():
+            if "unavailable" in found:
+                continue
+            assert 0 <= found["valid_asr"] <= min(found["asr_normalised"], found["valid_asr_raw"]) <= found["asr"] <= 1, (
+                setting,
+                name,
+            )
+            assert list(found["by_budget"].values()) == sorted(found["by_budget"].values())
+            assert 0 <= found["target_share"] <= 1
+        assert details[setting]["ours"]["queries"] <= attack.CAPS[setting]
+        assert details[setting]["ours"]["warmup"]["queries"] <= attack.WARMUP
+
+
+def test_a_success_counts_only_if_it_is_valid_and_survives_a_normaliser(attack):
+    class Literal:
+        """Calls benign what holds a mark."""
+
+        labels, threshold = ("benign", "spam"), 0.5
+
+        def __init__(self, mark):
+            self.mark = mark
+
+        def predict_proba(self, samples):
+            spam = np.array([0.0 if self.mark in s else 1.0 for s in samples])
+            return np.stack([1 - spam, spam], 1)
+
+    seed = "win a prize, call 08001234567 now"
+    samples = [f"{seed} hi", f"{seed} ｈｉ", f"{seed} h\u200bi", "hi", None]
+    found = attack.figures([seed] * 5, samples, [2, 30, 3, 4, 9], Literal("hi"))
+    assert (found["asr"], found["asr_normalised"], found["valid_asr_raw"], found["valid_asr"]) == (0.8, 0.8, 0.6, 0.6)
+    assert found["by_budget"] == {"10": 0.4, "25": 0.4, "40": 0.6, "60": 0.6, "100": 0.6, "200": 0.6}
+    undone = attack.figures([seed], [seed.replace("prize", "pri\u200bze")], [2], Literal("\u200b"))
+    assert (undone["asr"], undone["asr_normalised"], undone["valid_asr_raw"], undone["valid_asr"]) == (1, 0, 1, 0)
+
+
+def test_effective_number(attack):
+    assert attack.shared.effective([5, 5, 5]) == pytest.approx(3)
+    assert attack.shared.effective([9, 0]) == pytest.approx(1)
+    assert attack.shared.effective([]) == 0
+
+
+@pytest.mark.slow
+def test_the_quick_run_measures_ours_beside_stored_peers():
+    done = subprocess.run(
+        [sys.executable, "benchmarks/attack.py", "--quick"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600
+    )
+    rows = {row["metric"]: row for row in json.loads(done.stdout)}
+    assert rows["valid_asr@40"]["ours"] >= 0.9
+    assert all(row["stored"] for name, row in rows.items() if name != "growth")
