@@ -32,6 +32,7 @@ from shared import ROOT, Row
 from redteam import engine, warmup
 from redteam.engine import Outcome, Seed
 from redteam.judges.criteria import Cosine, Length, PayloadKept
+from redteam.learning.rewards import effective_number
 from sparring import registry
 from sparring.context import set_threads
 from sparring.embed import Cached, MiniLM
@@ -138,8 +139,7 @@ def families() -> dict[str, list[str]]:
     out: dict[str, list[str]] = {"dilution": ["dilution"]}
     for name in registry.names("operator"):
         operator = registry.find("operator", name)
-        undone = operator.undone_by == "unicode" or operator.undone_but_case
-        if name != "synonym" and issubclass(operator, WordOperator) and not undone:
+        if name != "synonym" and issubclass(operator, WordOperator) and not operator.normalised_away():
             out.setdefault(operator.family, []).append(name)
     return out
 
@@ -197,10 +197,11 @@ def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
     out["asr"] = sum(o.evaded for o in found) / len(seeds)
     used = [{s.name for s in o.sample.steps} for o in found if o.sample]
     family = {n: registry.find("operator", n).family for names in used for n in names}
-    out["operators"] = dict(Counter(n for names in used for n in names).most_common())
-    out["families"] = dict(Counter(f for names in used for f in {family[n] for n in names}).most_common())
-    out["effective_operators"] = shared.effective(out["operators"].values())
-    out["effective_families"] = shared.effective(out["families"].values())
+    for what, seen in (
+        ("operators", Counter(n for names in used for n in names)),
+        ("families", Counter(f for names in used for f in {family[n] for n in names})),
+    ):
+        out |= {what: dict(seen.most_common()), f"effective_{what}": effective_number(seen)}
     times = _times(seconds["search"], seconds["total"], seconds["target"], out["counted"], len(seeds))
     return out | times | {"warmup": ours.warmup, "guide_texts_a_sample": seconds["guide_texts"] / len(seeds)}
 

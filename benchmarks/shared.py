@@ -1,9 +1,10 @@
-"""What every benchmark shares: the data and its splits, the results file, and whether a figure meets its goal."""
+"""What every benchmark shares: the data and its splits, the results file."""
 
 from __future__ import annotations
 
 import functools
 import json
+import os
 import pathlib
 import platform
 import subprocess
@@ -43,12 +44,6 @@ class Row:
     higher_is_better: bool = True
     stored: bool = False  # the peer's figure comes from an earlier run
 
-    @property
-    def met(self) -> bool | None:
-        if self.goal is None or self.ours is None:
-            return None
-        return self.ours >= self.goal if self.higher_is_better else self.ours <= self.goal
-
 
 @functools.cache
 def sms() -> Corpus:
@@ -80,16 +75,7 @@ def read(name: str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    import os
-
     return {
         "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),
         "processor": platform.machine(), "bfloat16": "native" if embed.native_bfloat16() else "emulated", "threads": 1,
     }  # fmt: skip
-
-
-def effective(counts: Any) -> float:
-    """Effective number of kinds: the exponential of the entropy of their shares."""
-    share = np.array([n for n in counts if n], np.float64)
-    share /= max(share.sum(), 1e-12)
-    return float(np.exp(-(share * np.log(share)).sum())) if len(share) else 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sparring import refs, registry, results
+from sparring import registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
@@ -67,13 +67,9 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 
 def _strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
     part = ctx.job.attack.strategy
-    offered = {"operators": operators, "knowledge": known, "guide": ctx.embedder}
-    offered |= {"longer": ctx.job.judges.longer, "near": 1 - ctx.job.judges.cosine}
-    known_settings = registry.takes("attack", part.kind)
-    settings = {name: value for name, value in offered.items() if name in known_settings} | part.settings
-    if isinstance(policy := settings.get("policy"), str):  # a file that `sparring train-attacker` wrote
-        settings["policy"] = refs.resolve(policy, base=ctx.job.base)
-    return registry.make("attack", part.kind, **settings)
+    offers = {"operators": operators, "knowledge": known, "guide": ctx.embedder}
+    offers |= {"longer": ctx.job.judges.longer, "near": 1 - ctx.job.judges.cosine}
+    return registry.make("attack", part.kind, **registry.offered("attack", part.kind, offers) | part.settings)
 
 
 def attack(

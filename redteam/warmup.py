@@ -105,7 +105,8 @@ def learn(
     vectors = dict(zip(texts, guide.encode([canonical(t) for t in texts]), strict=True)) if guide else {}
     taken = asked.all([row for row, _ in changed]) - asked.all([text for _, text in changed])
     lost = np.array([1 - float(vectors[row] @ vectors[text]) for row, text in changed]) if guide else None
-    plain = [t for t in texts if t in {*rows, *bank, *probes, *(e.row for e in edited)}]
+    unchanged = {*rows, *bank, *probes, *(e.row for e in edited)}
+    plain = [t for t in texts if t in unchanged]
     unseen = Ngrams.fit(plain, asked.all(plain))  # it has met none of the changed rows
     guessed = np.array([unseen.of(row) - unseen.of(text) for row, text in changed])
     half = len(tries)

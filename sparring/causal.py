@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import re
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from . import gguf, refs
+from .errors import MissingExtra
 from .quiet import quiet
 
 
@@ -34,6 +35,12 @@ class LocalModel:
         """The revision of a model on this disk: the hash of its files."""
         path = pathlib.Path(self._place)
         return gguf.content_hash(path) if path.exists() else None
+
+    @cached_property
+    def _stated_licence(self) -> str | None:
+        """What a GGUF file says of itself."""
+        path = pathlib.Path(self._place)
+        return gguf.licence(path) if path.suffix == ".gguf" else None
 
     @property
     def _public_name(self) -> str:
@@ -124,6 +131,42 @@ class CausalLM(LocalModel):
 
         longest, pad = max(map(len, ids)), self._tokenizer.pad_token_id or 0
         return torch.tensor([[*row, *[pad] * (longest - len(row))] for row in ids], device=self._device)
+
+
+class VllmModel(LocalModel):
+    """Mixin of a dataclass with these settings: a model that vLLM runs inside this process."""
+
+    feature: ClassVar[str]  # for the error where vLLM is missing
+    options: ClassVar[Mapping[str, Any]] = {}  # more for the engine
+
+    batch_size: int  # sequences that the engine runs at once
+    dtype: str
+    gpus: int
+    memory: float  # share of a GPU's memory
+    context: int | None  # tokens of prompt and answer; None is the model's own
+
+    def check_installed(self) -> None:
+        """Raises `MissingExtra`."""
+        try:
+            import vllm  # noqa: F401
+        except ImportError:
+            raise MissingExtra(self.feature, "vllm", "vllm") from None
+
+    @cached_property
+    def _engine(self) -> Any:
+        from vllm import LLM
+
+        return LLM(
+            model=self._folder,
+            revision=self.revision,
+            dtype=self.dtype,
+            seed=0,
+            tensor_parallel_size=self.gpus,
+            gpu_memory_utilization=self.memory,
+            max_model_len=self.context,
+            max_num_seqs=self.batch_size,
+            **self.options,
+        )
 
 
 def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:

@@ -45,7 +45,7 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
     known = registry.takes(kind, str(settings.get("kind")))
     for name in {"model", "policy"} - ({"model"} if "base_url" in known else set()):  # a server knows its models by name
         if isinstance(reference := settings.get(name), str):
-            refs.resolve(reference, base=job.base)
+            refs.resolve(reference)
     if "embedder" in known:
         registry.find("embedder", settings.get("embedder", "minilm"))
     if isinstance(asked := settings.get("verdicts"), Mapping):

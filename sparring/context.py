@@ -110,15 +110,15 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
             made[name] = Cached(registry.make("embedder", name, **settings))
         return made[name]
 
-    def made_of(kind: str, settings: Mapping[str, Any], offered: Mapping[str, Any]) -> Any:
+    def made_of(kind: str, settings: Mapping[str, Any], offers: Mapping[str, Any]) -> Any:
         """A part with those of what the job offers that it takes and its settings leave open."""
         known = registry.takes(kind, settings["kind"])
         own = {"embedder": "minilm"} | dict(settings) if "embedder" in known else dict(settings)
         if isinstance(own.get("embedder"), str):
             own["embedder"] = embedder(own["embedder"])
-        inner = {"make": lambda given: made_of("criterion", given, offered)}
-        filled = {name: value for name, value in {**offered, **inner}.items() if name in known}
-        return registry.make(kind, own.pop("kind"), **filled | own)
+        inner = {"make": lambda given: made_of("criterion", given, offers)}
+        name = own.pop("kind")
+        return registry.make(kind, name, **registry.offered(kind, name, {**offers, **inner}) | own)
 
     fitted = []
     generator = job.synth.model.settings.get("model") if job.synth.model else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -58,43 +58,39 @@ def each(
     headers: Mapping[str, str],
 ) -> list[Result]:
     """`ask` of every item, in order, at most `concurrency` at once; `timeout` in seconds. The first failure ends the others."""
-    work = _each(items, ask, concurrency, timeout, headers)
+    import aiohttp
+
+    results: dict[int, Result] = {}
+    work = iter(enumerate(items))
+
+    async def worker(session: aiohttp.ClientSession) -> None:
+        for i, item in work:
+            results[i] = await ask(session, item)
+
+    async def together() -> None:
+        options: dict[str, Any] = {
+            "headers": dict(headers),
+            "timeout": aiohttp.ClientTimeout(total=timeout),
+            "connector": aiohttp.TCPConnector(limit=concurrency),
+        }
+        async with aiohttp.ClientSession(**options) as session, asyncio.TaskGroup() as tasks:
+            for _ in range(min(concurrency, len(items))):
+                tasks.create_task(worker(session))
+
+    try:
+        _run(together())
+    except ExceptionGroup as failed:  # the first failure cancelled the others
+        raise failed.exceptions[0] from None
+    return [results[i] for i in range(len(items))]
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as thread:  # a loop runs here already, as in a notebook: ours gets its own thread
         return thread.submit(asyncio.run, work).result()
-
-
-async def _each(
-    items: Sequence[Item],
-    ask: Callable[[aiohttp.ClientSession, Item], Awaitable[Result]],
-    concurrency: int,
-    timeout: float,
-    headers: Mapping[str, str],
-) -> list[Result]:
-    import aiohttp
-
-    results: dict[int, Result] = {}
-    work = iter(enumerate(items))
-    options: dict[str, Any] = {
-        "headers": dict(headers),
-        "timeout": aiohttp.ClientTimeout(total=timeout),
-        "connector": aiohttp.TCPConnector(limit=concurrency),
-    }
-
-    async def worker(session: aiohttp.ClientSession) -> None:
-        for i, item in work:
-            results[i] = await ask(session, item)
-
-    try:
-        async with aiohttp.ClientSession(**options) as session, asyncio.TaskGroup() as tasks:
-            for _ in range(min(concurrency, len(items))):
-                tasks.create_task(worker(session))
-    except ExceptionGroup as failed:  # the first failure cancelled the others
-        raise failed.exceptions[0] from None
-    return [results[i] for i in range(len(items))]
 
 
 async def post(

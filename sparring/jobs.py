@@ -13,6 +13,7 @@ from .yamls import read_model
 
 Rate = Annotated[float, pydantic.Field(ge=0, le=1)]
 Count = Annotated[int, pydantic.Field(ge=1)]
+Positive = Annotated[float, pydantic.Field(gt=0)]
 
 
 class _Strict(pydantic.BaseModel):

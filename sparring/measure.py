@@ -10,7 +10,7 @@ import numpy as np
 
 from . import metrics, registry
 from .context import Context
-from .protocols import violation_scores
+from .protocols import decided, probabilities, violation, violation_scores
 from .record import BENIGN, digest
 from .results import AttackResult
 from .retrain import Trained
@@ -22,14 +22,14 @@ USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
 def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]:
     """`clean` and `per_category` of one split's real rows."""
     rows = ctx.corpus.by(split)
-    p = trained.target.predict_proba([r.text or "" for r in rows])
+    p = probabilities(trained.target, [r.text or "" for r in rows])
     names = np.array([r.label_name for r in rows])
-    scores, violating = 1 - p[:, 0], names != BENIGN
-    decided = np.where(scores > trained.target.threshold, 1 + p[:, 1:].argmax(1), 0)
+    scores, violating = violation(p), names != BENIGN
+    number_of = decided(p, trained.target.threshold)
     return {
         "clean": metrics.clean(scores, violating, trained.target.threshold, seed=ctx.job.seed),
         "per_category": {
-            name: metrics.decisions(decided == number, names == name, seed=ctx.job.seed)
+            name: metrics.decisions(number_of == number, names == name, seed=ctx.job.seed)
             for number, name in enumerate(ctx.policy.labels)
             if number
         },

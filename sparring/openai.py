@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,16 +17,17 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
+@dataclass(kw_only=True)
 class Server:
-    """Mixin of a dataclass with these settings; `post` sends."""
+    """A base for dataclasses that speak to such a server; `post` sends."""
 
     model: str
-    base_url: str
-    api_key_env: str
-    concurrency: int
-    timeout: float  # seconds a try
-    retries: int  # of a 429, a 5xx, a lost connection, a time-out
-    backoff: float  # seconds before the first retry; doubles each time
+    base_url: str = "http://localhost:8000/v1"
+    api_key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 16
+    timeout: float = 120.0  # seconds a try
+    retries: int = 5  # of a 429, a 5xx, a lost connection, a time-out
+    backoff: float = 0.5  # seconds before the first retry; doubles each time
 
     def check_url(self) -> None:
         fix = f"a key belongs into the environment variable {self.api_key_env}"

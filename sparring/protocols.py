@@ -64,14 +64,14 @@ class Judge(Protocol):
     def assess(self, seeds: Sequence[str], samples: Sequence[str], labels: Sequence[str]) -> list[Verdict]: ...
 
 
-def violation_scores(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
-    """(n,) float32: 1 - P(benign). Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1].
+def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
+    """(n, k) as the target gives them. Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1].
 
-    A row of NaN says that the target failed on this row after its own retries: with `failed_ok` its score is NaN too, and
-    only a call of which more than half failed raises.
+    A row of NaN says that the target failed on this row after its own retries: `failed_ok` lets it pass, and only a call of
+    which more than half failed raises.
     """
     if not len(samples):
-        return np.zeros(0, np.float32)
+        return np.zeros((0, len(target.labels)), np.float32)
     p = np.asarray(target.predict_proba(samples))
     expected = (len(samples), len(target.labels))
     if p.shape != expected:
@@ -83,4 +83,19 @@ def violation_scores(target: Target, samples: Sequence[Any], *, failed_ok: bool 
     sound = p[~failed]
     if len(sound) and (sound.min() < -1e-6 or sound.max() > 1 + 1e-6):
         raise TargetFailed(f"expected probabilities in [0, 1], the target gave {sound.min():.3g} to {sound.max():.3g}")
+    return p
+
+
+def violation_scores(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
+    """(n,) float32: 1 - P(benign), of `probabilities`; NaN for a row that failed."""
+    return violation(probabilities(target, samples, failed_ok=failed_ok))
+
+
+def violation(p: np.ndarray) -> np.ndarray:
+    """(n,) float32: 1 - P(benign), of (n, k) probabilities."""
     return (1 - p[:, 0]).astype(np.float32)
+
+
+def decided(p: np.ndarray, threshold: float) -> np.ndarray:
+    """(n,) number of the label that a target of this threshold decides, for its (n, k) probabilities; 0 is benign."""
+    return np.where(violation(p) > threshold, 1 + p[:, 1:].argmax(1), 0)

@@ -8,6 +8,7 @@ import functools
 import importlib
 import inspect
 import re
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -55,6 +56,12 @@ def takes(kind: str, name: str) -> frozenset[str]:
     part = find(kind, name)
     declared = getattr(part, "Settings", None)
     return frozenset(declared.model_fields if declared else inspect.signature(part).parameters)
+
+
+def offered(kind: str, name: str, offers: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of `offers` that a part knows as settings: its author declares what it wants, and gets no more."""
+    known = takes(kind, name)
+    return {setting: value for setting, value in offers.items() if setting in known}
 
 
 def make(kind: str, name: str, /, **settings: Any) -> Any:

@@ -6,9 +6,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
+import asyncio
+import contextlib
 import json
 import pathlib
 import random
+import threading
 
 import pytest
 import yaml
@@ -90,6 +93,36 @@ def spar():
         return loop.run(jobs.load(path), Stages(synth, redteam, mining), lambda event: None)
 
     return go
+
+
+@contextlib.contextmanager
+def on_loopback(app):
+    """Serves an aiohttp application on a free port of 127.0.0.1, in a thread, until the block ends; yields its URL."""
+    from aiohttp import web
+
+    loop = asyncio.new_event_loop()
+
+    async def start() -> web.AppRunner:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        return runner
+
+    runner = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+@pytest.fixture(scope="session")
+def loopback():
+    return on_loopback
 
 
 def summary_of(folder: pathlib.Path) -> dict:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
-
-import numpy as np
 
 from sparring import __version__
 from sparring.errors import UserError
 from sparring.policy import Policy
-from sparring.protocols import Target, violation_scores
+from sparring.protocols import Target, decided, probabilities, violation
 from sparring.record import BENIGN
 
 from .report import Group, Outcome, Pairs, Report, Skipped, order
@@ -27,12 +24,10 @@ def examine(target: Target, suite: Suite, policy: Policy, *, name: str) -> Repor
         reasons = "; ".join(dict.fromkeys(skip.reason for skip in suite.skipped)) or "it has no category with examples"
         raise UserError(f"the policy {policy.name!r} gives no case: {reasons}. Fix: examples in the policy, or a --cases file")
     texts = [case.record.text or "" for case in suite.cases]
-    p = np.asarray(target.predict_proba(texts))
-    scores = violation_scores(SimpleNamespace(labels=target.labels, threshold=0.0, predict_proba=lambda _: p), texts)  # checks
-    best = np.where(scores > target.threshold, 1 + p[:, 1:].argmax(1), 0)
+    p = probabilities(target, texts)
     outcomes = [
         _outcome(case, target.labels[int(number)], float(score))
-        for case, number, score in zip(suite.cases, best, scores, strict=True)
+        for case, number, score in zip(suite.cases, decided(p, target.threshold), violation(p), strict=True)
     ]
     return Report(
         version=__version__, target=name, threshold=round(float(target.threshold), 6),

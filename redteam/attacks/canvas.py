@@ -41,7 +41,7 @@ class Toolbox:
 
     def __init__(self, operators: Mapping[str, Operator], knowledge: Knowledge, *, longer: float = 1.5, near: float = 0.2):
         # What a normaliser undoes is tried once, to show the raw exposure; it can't succeed, so no search is spent on it.
-        self.undone = {name: op for name, op in operators.items() if op.undone_by == "unicode" or op.undone_but_case}
+        self.undone = {name: op for name, op in operators.items() if op.normalised_away()}
         words = {name: op for name, op in operators.items() if isinstance(op, WordOperator)}
         self.words = {name: op for name, op in words.items() if name not in self.undone}
         self.dilutes = next((name for name, op in operators.items() if op.family == "dilution"), None)

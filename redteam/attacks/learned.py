@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 
+from sparring import refs
 from sparring.operators.base import Operator
 from sparring.text import canonical
 
@@ -21,19 +22,19 @@ ADAPT = 2.0  # learning rate on the seed itself
 class Learned(Attack):
     """Draws operator chains from a policy trained by `sparring train-attacker`, and goes on learning on each seed.
 
-    `policy` is the file that the training wrote; without it every chain is as likely as any other of its length. What a
-    chain did to this seed moves the policy for the seed's next batch, and for no other seed. Of the policy's operators
-    those count that the job has too; what canonical form `unicode` undoes is left out, for it can't succeed. `knowledge`,
-    which other strategies are given as well, is not used.
+    `policy` is a reference to the file that the training wrote; without it every chain is as likely as any other of its
+    length. What a chain did to this seed moves the policy for the seed's next batch, and for no other seed. Of the policy's
+    operators those count that the job has too; what a normaliser undoes is left out, for it can't succeed. `knowledge`, which
+    other strategies are given as well, is not used.
     """
 
     def __init__(
         self, operators: Mapping[str, Operator], knowledge: object, *,
         policy: str | pathlib.Path | None = None, width: int = 6, longer: float = 1.5,
     ):  # fmt: skip
-        self.operators = {name: op for name, op in operators.items() if op.undone_by != "unicode"}
+        self.operators = {name: op for name, op in operators.items() if not op.normalised_away()}
         self.width, self.longer = width, longer
-        found = ChainPolicy.load(pathlib.Path(policy)) if policy else None
+        found = ChainPolicy.load(pathlib.Path(refs.resolve(str(policy)))) if policy else None
         self.policy = found.only(list(self.operators)) if found else ChainPolicy.uniform(list(self.operators))
         self.queries = self.policy.queries
 

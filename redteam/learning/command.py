@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from sparring import custody, jobs, refs, retrain
+from sparring import jobs, refs, retrain
 from sparring.context import Context, Event, Progress, open_context
 from sparring.errors import JobError, UserError
 from sparring.jobs import Job, Part
@@ -108,7 +108,7 @@ def _key(ctx: Context, trained: Trained, queries: int) -> dict[str, Any]:
 
 def _seeds(ctx: Context) -> list[Seed]:
     """Violating training rows that custody lets pass, in an order of the job's seed."""
-    rows = [r for r in ctx.corpus.by("train", violating=True) if not custody.is_prohibited(r.text or "")]
+    rows = stage.attackable(ctx, ctx.corpus.by("train", violating=True))
     Random(digest(ctx.job.seed, "attacker")).shuffle(rows)
     return [Seed(r.id, r.text or "", r.label_name, r.clause) for r in rows]
 

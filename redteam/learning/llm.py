@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import pathlib
-import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
-
-from sparring import gguf
+from sparring import randomness
 from sparring.causal import CausalLM
 from sparring.custody import is_prohibited
 from sparring.errors import JobError, MissingExtra, SparringError
@@ -48,9 +44,7 @@ class Rewriter(CausalLM):
     rank: int = 8
 
     def describe(self) -> dict[str, Any]:
-        path = pathlib.Path(self._place)
-        licence = gguf.licence(path) if path.suffix == ".gguf" else None
-        return {"model": self._public_name, "revision": self.revision or self._content, "licence": licence}
+        return {"model": self._public_name, "revision": self.revision or self._content, "licence": self._stated_licence}
 
     def settings(self) -> dict[str, Any]:
         own = ("group", "prompts", "max_new_tokens", "learning_rate", "rank")
@@ -80,7 +74,7 @@ class Rewriter(CausalLM):
         steps = self.steps(referee)
         rendered = {self._unmarked(self._chat(*asked[s.id])): s for s in prey}
         rewards = Rewards(referee, rendered, Fluency(rows), self.group)
-        with own_random_state(), self._limited_threads(), quiet(), tempfile.TemporaryDirectory(prefix="sparring-") as place:
+        with randomness.kept(), self._limited_threads(), quiet(), tempfile.TemporaryDirectory(prefix="sparring-") as place:
             trainer = self._trainer(rewards, place, steps=steps, seed=seed, progress=progress)
             trainer.train()
         history = [{k: v for k, v in entry.items() if k in KEPT} for entry in trainer.state.log_history if "loss" in entry]
@@ -150,17 +144,3 @@ def about(folder: pathlib.Path) -> dict[str, Any]:
     """What made the adapter in a folder, but for the history of its training."""
     found = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     return {name: value for name, value in found.items() if name != "history"}
-
-
-@contextlib.contextmanager
-def own_random_state() -> Iterator[None]:
-    """The trainer seeds the global generators; they are as they were afterwards."""
-    import torch
-
-    python, numbers, tensors = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numbers)
-        torch.set_rng_state(tensors)

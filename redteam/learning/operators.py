@@ -57,7 +57,7 @@ def train(
     by evasion: else the policy learns to change nothing, or whatever is rare. The result is the mean of the policies of the
     later half: novelty makes a policy wander between operators, and the last one is but a moment of that.
     """
-    operators = {name: op for name, op in operators.items() if op.undone_by != "unicode"}  # the others can't succeed
+    operators = {name: op for name, op in operators.items() if not op.normalised_away()}  # the others can't succeed
     if not operators or budget < FEWEST:
         raise JobError(
             f"expected operators that canonical form `unicode` does not undo and {FEWEST} queries; "

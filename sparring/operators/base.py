@@ -34,6 +34,11 @@ class Operator(ABC):
     hides: ClassVar[bool] = False  # the screen of custody can't read through it: a text that it refuses is left as it is
     payload: tuple[str, ...] = ()  # a policy's own payload patterns
 
+    @classmethod
+    def normalised_away(cls) -> bool:
+        """Whether a normaliser in front of a target undoes it: then no attack can succeed by it alone."""
+        return cls.undone_by == "unicode" or cls.undone_but_case
+
     def __repr__(self) -> str:
         settings = ", ".join(f"{k}={v!r}" for k, v in sorted(vars(self).items()) if not k.startswith("_"))
         return f"{type(self).__name__}({settings})"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..causal import by_length
 from ..errors import JobError, ReferenceNotFound
 
 
@@ -39,12 +40,6 @@ def longest(tokenizer: Any, model: Any, otherwise: int) -> int:
 def token_ids(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[list[int]]:
     """Token numbers of each text, cut at `max_length`."""
     return tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"] if len(texts) else []
-
-
-def by_length(ids: Sequence[Sequence[int]], size: int) -> list[list[int]]:
-    """Row numbers in batches of like length: little padding."""
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def logits(model: Any, tokenizer: Any, ids: list[list[int]], *, size: int, bfloat16: bool = False) -> np.ndarray:

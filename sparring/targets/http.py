@@ -13,14 +13,13 @@ import pydantic
 
 from .. import http, jsonpath
 from ..errors import JobError, TargetFailed, UserError
-from ..jobs import Count
+from ..jobs import Count, Positive
 from .fixed import FixedTarget
 from .scores import Scores, check_classes
 
 if TYPE_CHECKING:
     import aiohttp
 
-Positive = Annotated[float, pydantic.Field(gt=0)]
 PROBE = "hello"  # asked when a request has failed, to tell a text that cannot be answered from an endpoint that cannot
 OPENAI = "https://api.openai.com/v1/moderations"
 OPENAI_CLASSES = (

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pydantic
 
+from ..causal import by_length
 from ..errors import JobError, MissingExtra, ReferenceNotFound
 from ..jobs import Count
 from ..quiet import quiet
@@ -97,7 +98,7 @@ class OnnxTarget(FileTarget):
             raise JobError(f"{self.who}: expected inputs out of {', '.join(PIECES)}; the model wants {', '.join(strange)} too")
         wanted = "logits" if "logits" in outputs else next(iter(outputs))
         out: np.ndarray | None = None
-        for chunk in encoder.by_length(ids, self.settings.batch_size):
+        for chunk in by_length(ids, self.settings.batch_size):
             width = max(1, max(len(ids[i]) for i in chunk))
             pieces = {name: np.zeros((len(chunk), width), np.int64) for name in PIECES}
             pieces["input_ids"] += self._tokenizer.pad_token_id or 0

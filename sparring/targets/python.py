@@ -12,10 +12,9 @@ import pydantic
 
 from .. import refs
 from ..errors import JobError, TargetFailed
+from ..jobs import Positive
 from .fixed import FixedTarget
 from .scores import Scores
-
-Positive = Annotated[float, pydantic.Field(gt=0)]
 
 
 class PythonTarget(FixedTarget):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 import pydantic
 
+from .. import randomness
 from ..embed import native_bfloat16
 from ..errors import JobError
 from ..jobs import Count
@@ -175,22 +176,16 @@ def _repeatable(seed: int) -> Iterator[None]:
     import torch
     from transformers import set_seed
 
-    there = torch.cuda.is_available()
-    if there:
+    if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with this
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state(), torch.cuda.get_rng_state_all() if there else []
     strict, lenient = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    set_seed(seed % 2**32)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(strict, warn_only=lenient)
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        if there:
-            torch.cuda.set_rng_state_all(states[3])
+    with randomness.kept():
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        set_seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(strict, warn_only=lenient)
 
 
 def _batches(rows: list[dict[str, Any]], size: int, seed: int) -> list[list[dict[str, Any]]]:

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 from .. import refs
-from ..causal import LocalModel
-from ..errors import MissingExtra
+from ..causal import VllmModel
 from .base import Answers, Prompt, Verdicts, first_tokens, from_top
 
 TOP = 20  # what an engine gives unless it is told otherwise
 
 
 @dataclass(kw_only=True)
-class VLLM(LocalModel, Verdicts):
+class VLLM(VllmModel, Verdicts):
     """vLLM inside this process, which keeps the prefix that prompts share by itself; the likeliest 20 tokens are seen."""
 
     name: ClassVar[str] = "vllm"
+    feature: ClassVar[str] = "LLM verdicts with vLLM"
+    options: ClassVar[Mapping[str, Any]] = {"max_logprobs": TOP}
 
     batch_size: int = 256  # sequences that the engine runs at once
     dtype: str = "auto"
@@ -27,10 +27,7 @@ class VLLM(LocalModel, Verdicts):
     chat_template: str | None = None
 
     def __post_init__(self) -> None:
-        try:
-            import vllm  # noqa: F401
-        except ImportError:
-            raise MissingExtra("LLM verdicts with vLLM", "vllm", "vllm") from None
+        self.check_installed()
         refs.resolve(self.model)  # a model that cannot be had is said at once
 
     def answer(self, prompts: Sequence[Prompt], answers: tuple[str, ...], begun: str) -> Answers:
@@ -44,19 +41,3 @@ class VLLM(LocalModel, Verdicts):
         found = self._engine.generate(ids, SamplingParams(max_tokens=1, temperature=1.0, logprobs=TOP, seed=0), use_tqdm=False)
         top = [{token: entry.logprob for token, entry in f.outputs[0].logprobs[0].items()} for f in found]
         return from_top(top, first_tokens(self._tokenizer, answers), TOP)
-
-    @cached_property
-    def _engine(self) -> Any:
-        from vllm import LLM
-
-        return LLM(
-            model=self._folder,
-            revision=self.revision,
-            dtype=self.dtype,
-            seed=0,
-            tensor_parallel_size=self.gpus,
-            gpu_memory_utilization=self.memory,
-            max_model_len=self.context,
-            max_num_seqs=self.batch_size,
-            max_logprobs=TOP,
-        )

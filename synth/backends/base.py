@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
-from sparring import gguf, refs
+from sparring import refs
 from sparring.causal import LocalModel
 from sparring.errors import JobError
 from sparring.protocols import Completion
@@ -65,13 +63,9 @@ class LocalBackend(LocalModel, Backend):
         super().__post_init__()
         refs.resolve(self.model)  # a model that cannot be had is said at once
 
-    @cached_property
-    def _licence(self) -> str | None:
-        path = pathlib.Path(self._place)
-        return self.licence or (gguf.licence(path) if path.suffix == ".gguf" else None)
-
     def describe(self) -> dict[str, Any]:
-        own = {"model": self._public_name, "revision": self.revision or self._content, "licence": self._licence}
+        licence = self.licence or self._stated_licence
+        own = {"model": self._public_name, "revision": self.revision or self._content, "licence": licence}
         return super().describe() | own
 
 

@@ -21,13 +21,6 @@ class OpenAI(Server, Backend):
 
     name: ClassVar[str] = "openai"
 
-    base_url: str = "http://localhost:8000/v1"
-    api_key_env: str = "OPENAI_API_KEY"
-    concurrency: int = 16
-    timeout: float = 120.0  # seconds a try
-    retries: int = 5  # of a 429, a 5xx, a lost connection, a time-out
-    backoff: float = 0.5  # seconds before the first retry; doubles each time
-
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_url()

@@ -2,20 +2,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
-from sparring.errors import MissingExtra
+from sparring.causal import VllmModel
 from sparring.protocols import Completion
 
 from .base import LocalBackend
 
 
 @dataclass(kw_only=True)
-class VLLM(LocalBackend):
+class VLLM(VllmModel, LocalBackend):
     """vLLM inside this process, offline: the whole call is one batch that the engine schedules itself."""
 
     name: ClassVar[str] = "vllm"
+    feature: ClassVar[str] = "LLM generation with vLLM"
 
     batch_size: int = 256  # sequences that the engine runs at once
     dtype: str = "auto"
@@ -24,10 +24,7 @@ class VLLM(LocalBackend):
     context: int | None = None  # tokens of prompt and answer; None is the model's own
 
     def __post_init__(self) -> None:
-        try:
-            import vllm  # noqa: F401
-        except ImportError:
-            raise MissingExtra("LLM generation with vLLM", "vllm", "vllm") from None
+        self.check_installed()
         super().__post_init__()
 
     def describe(self) -> dict[str, Any]:
@@ -45,18 +42,3 @@ class VLLM(LocalBackend):
         ]
         found = self._engine.chat(chats, sampling, use_tqdm=False)
         return [Completion(f.outputs[0].text, len(f.outputs[0].token_ids)) for f in found]
-
-    @cached_property
-    def _engine(self) -> Any:
-        from vllm import LLM
-
-        return LLM(
-            model=self._folder,
-            revision=self.revision,
-            dtype=self.dtype,
-            seed=0,
-            tensor_parallel_size=self.gpus,
-            gpu_memory_utilization=self.memory,
-            max_model_len=self.context,
-            max_num_seqs=self.batch_size,
-        )

@@ -7,6 +7,7 @@ import json
 import pathlib
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -82,9 +83,9 @@ def test_a_success_counts_only_if_it_is_valid_and_survives_a_normaliser(attack):
 
 
 def test_effective_number(attack):
-    assert attack.shared.effective([5, 5, 5]) == pytest.approx(3)
-    assert attack.shared.effective([9, 0]) == pytest.approx(1)
-    assert attack.shared.effective([]) == 0
+    assert attack.effective_number(Counter(a=5, b=5, c=5)) == pytest.approx(3)
+    assert attack.effective_number(Counter(a=9, b=0)) == pytest.approx(1)
+    assert attack.effective_number(Counter()) == 0
 
 
 @pytest.mark.slow

@@ -6,13 +6,10 @@ of that kind fail with 412 (the last one of a list that ends in `...` for ever);
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import yaml
@@ -222,28 +219,3 @@ def sha256(data: bytes) -> str:
 
 def git_oid(data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-
-
-@contextmanager
-def serve() -> Iterator[Hub]:
-    """The hub on a free port of 127.0.0.1, in a thread, until the block ends."""
-    hub, loop = Hub(), asyncio.new_event_loop()
-
-    async def start() -> web.AppRunner:
-        runner = web.AppRunner(hub.app(), access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
-        await site.start()
-        hub.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        return runner
-
-    runner = loop.run_until_complete(start())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    try:
-        yield hub
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()

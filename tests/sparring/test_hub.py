@@ -21,14 +21,15 @@ REPO = "ada/spam"
 
 
 @pytest.fixture
-def remote(monkeypatch, tmp_path):
+def remote(monkeypatch, tmp_path, loopback):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)  # read from the environment at import
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(hub, "WAIT", 0.01)
-    with SERVER["serve"]() as server:
+    server = SERVER["Hub"]()
+    with loopback(server.app()) as server.url:
         yield server
     huggingface_hub.close_session()
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 
@@ -45,35 +44,18 @@ class Server:
         reply = {"choices": [{"message": {"role": "assistant", "content": f"to {user}"}}], "usage": {"completion_tokens": 3}}
         return web.json_response(reply)
 
-    async def serve(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"
-        self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
-        self.ready.set()
-        await self.stop.wait()
-        await runner.cleanup()
-
-    def __enter__(self) -> Server:
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=asyncio.run, args=(self.serve(),))
-        self.thread.start()
-        assert self.ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(10)
+        return app
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, loopback) -> Iterator[Server]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    with Server() as running:
+    running = Server()
+    with loopback(running.app()) as url:
+        running.url = f"{url}/v1"
         yield running
 
 

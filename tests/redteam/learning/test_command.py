@@ -71,7 +71,7 @@ def test_seeds_are_training_rows_that_custody_lets_pass(job, monkeypatch):
         met.extend(s.id for s in seeds)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.custody, "is_prohibited", lambda text: "prize" in text)
+    monkeypatch.setattr(command.stage, "is_prohibited", lambda text: "prize" in text)
     monkeypatch.setattr(command.operators, "train", watch)
     with pytest.raises(KeyboardInterrupt):
         train(path, out=out)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import pathlib
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -137,41 +136,26 @@ class Server:
             return web.json_response({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
         return web.json_response({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
 
-    async def serve(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 26)
         app.router.add_post("/{path}", self.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-        self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
-        self.ready.set()
-        await self.stop.wait()
-        await runner.cleanup()
+        return app
 
-    def __enter__(self) -> Server:
-        self.ready = threading.Event()
-        self.thread = threading.Thread(target=asyncio.run, args=(self.serve(),))
-        self.thread.start()
-        assert self.ready.wait(10)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.stop.set)
-        self.thread.join(10)
+def running(loopback):
+    server = Server()
+    with loopback(server.app()) as server.url:
+        yield server
 
 
 @pytest.fixture(scope="session")
-def one_server():
-    with Server() as running:
-        yield running
+def one_server(loopback):
+    yield from running(loopback)
 
 
 @pytest.fixture
-def server():
-    with Server() as running:
-        yield running
+def server(loopback):
+    yield from running(loopback)
 
 
 @pytest.fixture(scope="session")

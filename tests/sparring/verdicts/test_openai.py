@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +19,7 @@ class Server:
     """`answers` maps a user's text to the listed tokens and their probabilities; the first of them is the one drawn."""
 
     def __init__(self, answers: dict[str, dict[str, float]]):
-        self.answers, self.bodies, self.ready = answers, [], threading.Event()
+        self.answers, self.bodies = answers, []
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -32,22 +31,14 @@ class Server:
         top = [{"token": token, "logprob": math.log(p)} for token, p in listed.items()]
         return web.json_response({"choices": [{"logprobs": {"content": [{**top[0], "top_logprobs": top}]}}]})
 
-    async def serve(self) -> None:
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self.answer)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"
-        self.loop, self.stop = asyncio.get_running_loop(), asyncio.Event()
-        self.ready.set()
-        await self.stop.wait()
-        await runner.cleanup()
+        return app
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(loopback) -> Iterator[Server]:
     running = Server(
         {
             "sure": {"Yes": 0.6, " Yes": 0.2, "No": 0.1, "yes": 0.05},
@@ -56,12 +47,9 @@ def server() -> Iterator[Server]:
             "parts": {"uns": 0.7, "safe": 0.2, "un": 0.05},
         }
     )
-    thread = threading.Thread(target=asyncio.run, args=(running.serve(),))
-    thread.start()
-    assert running.ready.wait(10)
-    yield running
-    running.loop.call_soon_threadsafe(running.stop.set)
-    thread.join(10)
+    with loopback(running.app()) as url:
+        running.url = f"{url}/v1"
+        yield running
 
 
 def model(server: Server, **settings):
