@@ -1,6 +1,7 @@
 """The report: what it says first, what it shows, and that a hostile sample stays text."""
 
 import re
+import runpy
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -9,81 +10,11 @@ from typing import Any
 
 import pytest
 
-from sparring.advice import Advice, advice, verdict
-from sparring.plots import Rate, percent, pieces, readable, scale
+from sparring.plots import Rate, percent
 from sparring.report import SHOWN_EXAMPLES, Example, write_report
 
-VALID = ((0.583, 0.494, 0.662), (0.314, 0.231, 0.397), (0.182, 0.116, 0.256), (0.124, 0.066, 0.182))
-FAMILIES = {"character": (0.52, 0.18, 0.07, 0.033), "word": (0.21, 0.16, 0.1, 0.074), "dilution": (0.34, 0.22, 0.13, 0.091)}
-OPERATORS = {"leet": (0.071, 0.031), "spacing": (0.062, 0.024), "homoglyph": (0.048, 0.012), "full_width": (0.037, 0.014)}
-OPERATORS |= {"typo": (0.021, 0.016), "texting": (0.018, 0.018), "zero_width": (0.012, 0.009), "dilution": (0.004, 0.0)}
-PAYOFF = ((0.583, 0.146, 0.083, 0.041), (0.571, 0.314, 0.157, 0.099), (0.61, 0.339, 0.182, 0.11), (0.6, 0.32, 0.21, 0.124))
-COVERAGE = {"S1 prize and lottery": (212, 96, 71), "S2 premium-rate services": (158, 44, 82), "S3 loans": (61, 0, 12)}
-FIGURES = {"coverage": 0.8889, "qd_score": 7.13, "filled": 8, "reachable": 9, "successes": 736, "novelty": 0.317}
-
-
-def around(value: float, n: int = 1166, width: float = 0.01) -> list[float]:
-    return [value, round(max(0.0, value - 0.9 * width), 4), round(min(1.0, value + 1.1 * width), 4), n]
-
-
-def one_round(r: int) -> dict[str, Any]:
-    at, f1 = min(r, 1), around((0.9531, 0.9517, 0.9502, 0.9508)[r], 1340, 0.024)
-    return {
-        "round": r, "threshold": (0.412, 0.447, 0.463, 0.458)[r], "seconds": 58.4,
-        "clean": {"f1": f1, "precision": around(0.96 + 0.002 * r), "recall": around(0.944 - 0.002 * r),
-                  "fpr": around(0.008), "pr_auc": around(0.981)},
-        "per_category": {"spam": {"f1": f1, "precision": around(0.96), "recall": around(0.94)}},
-        "asr_fresh": around((0.661, 0.38, 0.24, 0.165)[r], 121, 0.08), "valid_asr_fresh": [*VALID[r], 121],
-        "valid_asr_held_out": around((0.4, 0.37, 0.33, 0.31)[r], 121, 0.08), "archive": FIGURES if r < 3 else None,
-        "asr_frozen": around((1.0, 0.137, 0.075, 0.038)[r], 80, 0.06),
-        "by_family": {name: around(values[r], 121, 0.06) for name, values in FAMILIES.items()},
-        "fpr_benign_perturbed": {
-            "mean": around((0.034, 0.0155)[at]), "worst": around((0.071, 0.031)[at]), "worst_operator": "leet",
-            "by_operator": {name: around(values[at]) for name, values in OPERATORS.items()}},
-        "queries_per_seed": (21.4, 33.9, 40.2, 43.7)[r], "warmup_queries": 1500,
-        "generated": (1940, 1820, 1765, 1790)[r], "accepted": (412, 366, 301, 288)[r],
-        "rejected": {"not_violating": 980 - 20 * r, "too_far": 310, "payload_changed": 121 + r, "duplicate": 64},
-        "promoted": True if r else None, "gate_reason": "clean F1 held and robustness rose" if r else "",
-    }  # fmt: skip
-
-
-def arm(asr: float, f1: float = 0.95, fpr: float = 0.02) -> dict[str, Any]:
-    return {"valid_asr_fresh": around(asr, 121, 0.055), "asr_fresh": around(asr + 0.04, 121, 0.055), "clean_f1": around(f1),
-            "fpr_benign_perturbed_mean": around(fpr), "rows": 1367}  # fmt: skip
-
-
-def judge(name: str, tpr: float) -> dict[str, Any]:
-    wrong = {"payload_removed": around(0.182, 66), "negated": around(0.136, 66), "replaced_by_benign": around(0.011, 66)}
-    return {"name": name, "rows": 453, "true_positive_rate": around(tpr, 66), "false_positive_rates": wrong,
-            "clean": {"f1": around(0.93), "pr_auc": around(0.97)}}  # fmt: skip
-
-
-def archive() -> dict[str, Any]:
-    cells = [
-        {"clause": clause, "family": family, "language": "en", "count": n, "id": f"{n}-0", "objective": 0.91, "novelty": 0.4}
-        for clause, counts in COVERAGE.items()
-        for family, n in zip(FAMILIES, counts, strict=True)
-        if n
-    ]
-    return FIGURES | {"axes": {"clause": [*COVERAGE], "family": [*FAMILIES], "language": ["en"]}, "cells": cells}
-
-
-def full() -> dict[str, Any]:
-    return {
-        "name": "sms_spam", "seconds": 241.7, "seed": 7, "budget": 50, "label_issues": 37, "near_duplicate_groups": 214,
-        "policy": {"name": "spam", "version": "1.2.0", "content_hash": "9f2c1e7ab3d04415aa"},
-        "target": "scikit-learn: word 1-2 grams and character 2-5 grams, logistic regression",
-        "rounds": [one_round(r) for r in range(4)],
-        "payoff": [[around(v, 121, 0.06) for v in row] for row in PAYOFF],
-        "arms": {"ours": arm(0.124, 0.9508, 0.0155), "same_data_new_seed": arm(0.537, 0.9522, 0.035),
-                 "random_operators": arm(0.281, 0.949, 0.017), "without_mining": arm(0.237, 0.9487, 0.021)},
-        "judges": {"filter": judge("MiniLM + LR", 0.941), "audit": judge("WordLlama + LR", 0.912)},
-        "dataset": {"path": "runs/sms_spam/round-03/dataset", "rows": 5900,
-                    "splits": {"train": 3633, "validation": 454, "judge": 453, "test": 1360}},
-        "versions": {"sparring": "0.1.0", "python": "3.12.3", "torch": "2.13.0", "scikit-learn": None},
-        "archive": archive(), "held_out": ["full_width", "texting"],
-        "forgetting": {"worst": {"attacker": 1, "target": 2, "forgotten": 0.02}, "by_attacker": []},
-    }  # fmt: skip
+MADE = runpy.run_path(str(Path(__file__).with_name("summaries.py")))
+full, one_round, changed, around = (MADE[name] for name in ("full", "one_round", "changed", "around"))
 
 
 @pytest.fixture
@@ -126,10 +57,6 @@ def page(tmp_path: Path, summary: dict[str, Any], examples: tuple[Example, ...] 
     write_report(summary, examples, path)
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
     return Page(path.read_text(encoding="utf-8"))
-
-
-def said(lines: list[Advice], section: str | None = None) -> str:
-    return "\n".join(f"{line.level}: {line.text.striptags()}" for line in lines if section in (None, line.section))
 
 
 def test_a_full_summary_shows_every_section_and_stays_small(tmp_path, summary):
@@ -312,131 +239,6 @@ def test_a_long_list_of_examples_is_cut_and_says_so(tmp_path, summary):
     html = page(tmp_path, summary, (an_example(),) * 1000)
     assert f"{SHOWN_EXAMPLES} of 1,000 examples" in html.text
     assert len(html.html.encode()) < 600_000
-
-
-def test_the_verdict_is_made_from_the_figures(summary):
-    assert [line.striptags() for line in verdict(summary)] == [
-        "In round 0, an attacker with 50 queries gets 58% [49–66%] of caught violations past the classifier while they "
-        "still violate; after 3 rounds 12% [6.6–18%].",
-        "Clean F1 went from 0.953 to 0.951.",
-        "Of the texts that beat round 0, 3.8% still pass.",
-        "Promoted: rounds 1, 2, 3.",
-        "Worst operator on benign rows: leet, 3.1% false positives.",
-    ]
-
-
-def test_the_verdict_owns_up(summary):
-    summary["rounds"][-1]["valid_asr_fresh"] = [0.55, 0.46, 0.63, 121]
-    assert "no clear change" in verdict(summary)[0]
-    summary["rounds"][-1]["valid_asr_fresh"] = [0.75, 0.7, 0.8, 121]
-    assert "it got worse" in verdict(summary)[0]
-    summary["rounds"][-1]["valid_asr_fresh"] = 0.5
-    assert verdict(summary)[0].striptags().endswith("50%.")
-    for r in summary["rounds"]:
-        r.update(valid_asr_fresh=None, promoted=False)
-    assert "was not judged" in verdict(summary)[0]
-    assert "66%" in verdict(summary)[0]
-    assert "Promoted: none." in [line.striptags() for line in verdict(summary)]
-    summary["rounds"] = [one_round(0)]
-    assert "; after" not in verdict(summary)[0]
-    assert "through, most of all by character (52%). This is the classifier as it came" in said(advice(summary))
-    assert verdict(summary)[1].striptags() == "Clean F1 is 0.953."
-
-
-def changed(summary: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`changes` maps a path such as `rounds/-1/clean/f1` to its new value."""
-    for path, value in changes.items():
-        *parents, key = path.split("/")
-        place: Any = summary
-        for parent in parents:
-            place = place[int(parent)] if isinstance(place, list) else place[parent]
-        place[key] = value
-    return summary
-
-
-OURS = "Ours wins against each control arm: 12% [7.4–18%] valid ASR, the best of the others"
-LAST, PERTURBED, CLAUSES = "rounds/-1", "rounds/-1/fpr_benign_perturbed", "archive/axes/clause"
-AHEAD, LEVEL, FAR = arm(0.1), arm(0.124), arm(0.01)
-RULES = [
-    ("rounds", {}, "good: Use the classifier of round 3, the newest that passed the gate."),
-    ("rounds", {"rounds/2/promoted": False, "rounds/2/gate_reason": "F1 fell."}, "act: Round 2 was not promoted: F1 fell."),
-    ("rounds", {"rounds/2/promoted": False, "rounds/2/gate_reason": None}, "not promoted: no reason was recorded."),
-    ("rounds", {f"rounds/{r}/promoted": False for r in (1, 2, 3)}, "act: Keep the classifier that you have"),
-    ("arms", {}, f"good: {OURS} 24% [19–30%]."),
-    ("arms", {"arms/another": arm(0.15)}, f"watch: {OURS} 15% [10–21%], but the intervals overlap with: another."),
-    ("arms", {"arms/random_operators": FAR}, '"random operators, no search" is ahead of ours: 1.0% [0–7.0%] valid ASR'),
-    ("arms", {"arms/random_operators": LEVEL}, '"random operators, no search" is level with ours'),
-    ("arms", {"arms/random_operators": AHEAD}, "not settled. Taken at face value, random edits teach as much; the search"),
-    ("arms", {"arms/same_data_new_seed": AHEAD}, "attack rows added nothing measurable"),
-    ("arms", {"arms/without_mining": AHEAD}, "leave the mining out"),
-    ("families", {}, "watch: The attacker still gets 12% through, most of all by dilution (9.1%). Publish more rows"),
-    ("families", {f"{LAST}/valid_asr_fresh": around(0.4)}, "act: The attacker still gets 40% through"),
-    ("families", {f"{LAST}/by_family/character": around(0.2)}, "by character (20%). A text normaliser comes first"),
-    ("families", {f"{LAST}/by_family/character": around(0.2)}, "act: Character tricks get 20% through. A text normaliser"),
-    ("attack", {f"{LAST}/by_family": {}}, "watch: The attacker still gets 12% through. Spar on."),
-    ("attack", {f"{LAST}/valid_asr_fresh": around(0.4)}, "learnt (3.8% of them pass) but new ones are found (40%)"),
-    ("attack", {f"{LAST}/valid_asr_fresh": around(0.1, 60)}, "watch: Only 60 held-out seeds were attacked"),
-    ("attack", {f"{LAST}/asr_fresh": around(0.3)}, "watch: Raw ASR is 30%, valid ASR 12%: the difference are texts"),
-    ("benign", {f"{PERTURBED}/worst": around(0.08)}, "act: leet on benign rows raises 8.0% false positives (limit 5%)"),
-    ("clean", {f"{LAST}/clean/f1": around(0.92)}, "act: Robustness was paid for with clean quality: F1 fell by 0.033"),
-    ("data", {}, "act: 37 rows of your data may carry a wrong label."),
-    ("coverage", {CLAUSES: [*COVERAGE, "S9"]}, "watch: No hard example touches this clause: S9. Add seeds for it."),
-    ("coverage", {CLAUSES: [*COVERAGE, "S9", "S8"]}, "touches 2 clauses: S9, S8. Add seeds for them."),
-    ("yield", {f"rounds/{r}/accepted": 10 for r in range(4)}, 'only 40 were accepted; most fell to "not violating"'),
-    ("judges", {"judges/audit/false_positive_rates/negated": around(0.4)}, 'calls 40% of the challenge rows "negated"'),
-    ("judges", {"judges/audit/true_positive_rate": around(0.7)}, "knows only 70% of true violations"),
-]
-
-
-@pytest.mark.parametrize(("section", "changes", "expected"), RULES, ids=[text[:40] for _, _, text in RULES])
-def test_each_rule_of_what_to_do(summary, section, changes, expected):
-    before = said(advice(summary), section)
-    after = said(advice(changed(summary, changes)), section)
-    assert expected in after
-    assert not changes or expected not in before
-
-
-def test_a_run_without_fault_gets_no_orders(summary):
-    changed(summary, {"label_issues": 0, f"{LAST}/valid_asr_fresh": around(0.03), f"{LAST}/asr_fresh": around(0.04)})
-    lines = said(advice(summary)).splitlines()
-    assert {line.split(":")[0] for line in lines} == {"good"}
-    assert lines[-1] == "good: None of the rules behind this list found anything to mend."
-
-
-def test_what_is_urgent_stands_first(summary):
-    levels = [line.level for line in advice(changed(summary, {f"{LAST}/asr_fresh": around(0.5)}))]
-    assert levels == sorted(levels, key=("act", "watch", "good").index)
-    assert set(levels) == {"act", "watch", "good"}
-    assert "Ours wins" not in said(advice(changed(summary, {"arms/random_operators": AHEAD})))
-
-
-def test_percent_keeps_what_a_whole_number_would_hide():
-    values = (0, 0.0002, 0.031, 0.0996, 0.1, 0.583, 0.9, 0.953, 0.9999, 1)
-    assert " ".join(map(percent, values)) == "0% <0.1% 3.1% 10% 10% 58% 90% 95.3% >99.9% 100%"
-
-
-def test_rate_reads_what_the_summary_may_hold():
-    assert [Rate.read(raw) for raw in (None, [None, None, None, 0], [float("nan"), 0, 0, 0])] == [None] * 3
-    assert [str(Rate.read(raw)) for raw in (0.5, [0.5, 0.4, 0.6, 10])] == ["50%", "50% [40–60%]"]
-    assert not Rate(0.5, 0.4, 0.6).overlaps(Rate(0.8, 0.7, 0.9))
-    assert Rate(0.5, 0.4, 0.6).overlaps(Rate(0.6, 0.55, 0.9))
-    assert not Rate(0.5).overlaps(Rate(0.6))
-    assert [scale([Rate(0.03, 0.01, 0.06), None]), scale([])] == [0.1, 1.0]
-
-
-def test_pieces_show_the_letters_that_changed():
-    def shown(seed: str, text: str) -> list[tuple[str, str]]:
-        return [(p.kind, p.text) for p in pieces(seed, text)]
-
-    assert shown("win a prize", "w1n a prize now") == [("same", "w"), ("new", "1"), ("same", "n a prize"), ("new", " now")]
-    assert shown("win", "w\u200bin\x00") == [("same", "w"), ("hidden", ""), ("same", "in"), ("hidden", "")]
-    assert "".join(p.text for p in pieces("a" * 5000, "a" * 5000)) == "a" * 400
-    assert pieces("", "") == []
-
-
-def test_readable_spells_out_what_cannot_be_seen():
-    assert readable("a\u202eb\x00\nc") == "a[U+202E]b[U+0000] c"
-    assert len(readable("x" * 10_000)) == 401
 
 
 def test_import_is_light():
