@@ -24,11 +24,9 @@ from typing import Any
 
 import numpy as np
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent))
-import shared
-import targets
-from shared import ROOT, Row
-
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from benchmarks import shared, targets
+from benchmarks.shared import ROOT, Row
 from redteam import engine, warmup
 from redteam.engine import Outcome, Seed
 from redteam.judges.criteria import Cosine, Length, PayloadKept

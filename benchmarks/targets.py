@@ -2,7 +2,7 @@
 
 A peer's environment holds scikit-learn, torch and transformers but not Sparring, whose look-alike tables also know more than
 the definitions that all published figures keep to. So those definitions stand here once more, on their own, and nothing else:
-data, splits and thresholds reach a peer in its request. Run as a script's neighbour: `import targets`.
+data, splits and thresholds reach a peer in its request. A peer's script imports it as its neighbour.
 """
 
 from __future__ import annotations

@@ -14,8 +14,9 @@ from sparring.record import Record
 from sparring.results import AttackResult, Niche
 from sparring.store import source_of
 
-from . import duplicates, label_issues
-from . import select as selection
+from .duplicates import semantic
+from .labels import issues as label_issues
+from .selection import cells
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("name", pa.string()), ("value", pa.float64()), ("by", pa.string()), ("round", pa.int64()),
@@ -34,13 +35,13 @@ class Findings:
 def examine(ctx: Context) -> Findings:
     """Label issues and near duplicates among the real training rows; once a run, since those rows do not change."""
     rows = ctx.corpus.by("train")
-    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, duplicates)}
+    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, semantic)}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in rows])
         numbers = [ctx.policy.labels.index(r.label_name) for r in rows]
         issues = label_issues.find(vectors, numbers, [r.group for r in rows], seed=ctx.job.seed)
-        group = duplicates.near_duplicate_groups(vectors, ctx.job.mining.near_duplicate)
+        group = semantic.near_duplicate_groups(vectors, ctx.job.mining.near_duplicate)
         found: list[dict[str, Any]] = []
         for i, row in enumerate(rows):
             common = {"id": row.id, "by": ctx.embedder.name, "round": 0}
@@ -66,14 +67,14 @@ def pick(
     surest about, wrongly."""
     score = {r.text: r.score or 0.0 for r in results if r.text is not None}
     stands = [niches[r.id] for r in hard]
-    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "niches": stands, "code": source_of(selection)}
+    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "niches": stands, "code": source_of(cells)}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in hard])
         hardness = np.clip((threshold - np.array([score[r.text or ""] for r in hard])) / max(threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate
-        chosen = set(selection.select(hardness, vectors, stands, kinds, budget, near=near))
+        chosen = set(cells.select(hardness, vectors, stands, kinds, budget, near=near))
         found = [
             {
                 "id": r.id,

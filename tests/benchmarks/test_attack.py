@@ -23,12 +23,8 @@ def module(path: str):
 
 
 @pytest.fixture(scope="module")
-def attack(tmp_path_factory):
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        yield module("benchmarks/attack.py")
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+def attack():
+    return module("benchmarks/attack.py")
 
 
 def test_the_page_is_up_to_date():

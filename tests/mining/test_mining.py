@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from mining import duplicates, label_issues, select
+from mining.duplicates import semantic
+from mining.labels import issues as label_issues
+from mining.selection import cells as selection
 from sparring.embed import unit
 from sparring.results import Niche
 
@@ -47,7 +49,7 @@ def test_planted_near_duplicates_are_grouped_and_nothing_else_is():
     rng = np.random.default_rng(0)
     x = unit(rng.standard_normal((200, 32)))
     x[100:110] = unit(x[:10] + 0.02 * rng.standard_normal((10, 32)))
-    group = duplicates.near_duplicate_groups(x, 0.95)
+    group = semantic.near_duplicate_groups(x, 0.95)
     assert (group[:10] == group[100:110]).all()
     assert (group[:10] >= 0).all()
     assert (np.delete(group, [*range(10), *range(100, 110)]) == -1).all()
@@ -55,7 +57,7 @@ def test_planted_near_duplicates_are_grouped_and_nothing_else_is():
 
 
 def test_no_rows_no_groups():
-    assert duplicates.near_duplicate_groups(np.zeros((0, 4), np.float32)).shape == (0,)
+    assert semantic.near_duplicate_groups(np.zeros((0, 4), np.float32)).shape == (0,)
 
 
 def niches(*cells: str, covered: tuple[str, ...] = ()) -> list[Niche]:
@@ -68,12 +70,12 @@ def test_selection_keeps_the_budget_takes_kinds_in_turn_and_skips_twins():
     hardness = np.linspace(1, 0, 40)
     kinds = ["leet"] * 30 + ["typo"] * 10
     one = niches(*["spam"] * 40)
-    chosen = select.select(hardness, x, one, kinds, 10)
+    chosen = selection.select(hardness, x, one, kinds, 10)
     assert len(chosen) == len(set(chosen)) == 10
     assert sum(kinds[i] == "typo" for i in chosen) == 5
     assert 0 in chosen
     assert 1 not in chosen
-    assert len(select.select(hardness, x, one, kinds, 99)) == 40
+    assert len(selection.select(hardness, x, one, kinds, 99)) == 40
 
 
 def test_selection_takes_cells_in_turn_before_kinds_those_first_that_nothing_filled():
@@ -81,8 +83,8 @@ def test_selection_takes_cells_in_turn_before_kinds_those_first_that_nothing_fil
     hardness = np.linspace(1, 0, 40)
     cells = ["prize"] * 20 + ["loan"] * 17 + ["bank"] * 3
     kinds = (["leet", "typo", "merge", "spacing"] * 10)[:37] + ["leet"] * 3
-    chosen = select.select(hardness, x, niches(*cells, covered=("prize", "loan")), kinds, 12)
+    chosen = selection.select(hardness, x, niches(*cells, covered=("prize", "loan")), kinds, 12)
     assert [cells[i] for i in chosen] == ["bank", "prize", "loan"] * 3 + ["prize", "loan"] + ["prize"]
     assert {kinds[i] for i in chosen if cells[i] == "prize"} == {"leet", "typo", "merge", "spacing"}
     assert [i for i in chosen if cells[i] == "bank"] == [37, 38, 39], "the hardest first"
-    assert select.select(hardness[:0], x[:0], [], [], 5) == []
+    assert selection.select(hardness[:0], x[:0], [], [], 5) == []

@@ -1,0 +1,1 @@
+"""Which rows are worth labelling and training on, under a budget."""
