@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from sparring.context import Context, Event
+from sparring.protocols import Target, violation_scores
 from sparring.record import Record
-from sparring.results import AttackResult, Niche
+from sparring.results import Niche
 from sparring.store import source_of
 
 from .duplicates import semantic
@@ -59,19 +60,23 @@ def examine(ctx: Context) -> Findings:
     return Findings(tuple(r["id"] for r in suspect), groups)
 
 
-def pick(
-    ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float, niches: Mapping[str, Niche],
-    *, round: int,
-) -> list[Record]:  # fmt: skip
+def pick(ctx: Context, hard: Sequence[Record], target: Target, niches: Mapping[str, Niche], *, round: int) -> list[Record]:
     """The successes worth training on under the round's budget, the cells of the archive in turn; hard is what the target is
     surest about, wrongly."""
-    score = {r.text: r.score or 0.0 for r in results if r.text is not None}
+    scores = violation_scores(target, [r.text or "" for r in hard])
     stands = [niches[r.id] for r in hard]
-    key = {**ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "niches": stands, "code": source_of(cells)}
+    key = {
+        **ctx.key,
+        "mining": ctx.job.mining,
+        "rows": [r.id for r in hard],
+        "scores": scores.tolist(),
+        "niches": stands,
+        "code": source_of(cells),
+    }
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in hard])
-        hardness = np.clip((threshold - np.array([score[r.text or ""] for r in hard])) / max(threshold, 1e-9), 0, 1)
+        hardness = np.clip((target.threshold - scores) / max(target.threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate
         chosen = set(cells.select(hardness, vectors, stands, kinds, budget, near=near))

@@ -27,6 +27,7 @@ from .knowledge import Knowledge
 
 UNIT = 50  # seeds
 TWINS = 6  # benign rows perturbed for each success; with fewer, clean precision falls
+TRIED = 12  # of which those are kept that the target scores highest
 NEAREST = 100  # benign training rows that twins are made from
 RANDOM_STRENGTH = (0.1, 0.2, 0.4)
 
@@ -119,30 +120,40 @@ def _code(part: Any) -> tuple[Any, ...]:
 
 
 def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[Record]:
-    """The successes as records, each with its lineage."""
+    """The successes as records, each with its lineage, and the first of a pair with its benign twins to come."""
     by_id = {s.id: s for s in seeds}
-    return [
+    won = [
         _child(ctx, by_id[r.seed_id], r.text, r.operators, round)
         for r in results
         if r.status == "success" and r.text is not None and not is_prohibited(r.text)
     ]
+    return [replace(record, pair_id=record.id) for record in won]
 
 
-def twins(ctx: Context, attacked: Sequence[Record], known: Knowledge, trained: Trained, *, round: int) -> list[Record]:
-    """Benign rows perturbed by the same operators as each success: without them a classifier learns that perturbed
-    text violates. Their parents are the benign training rows that come nearest to the target's threshold."""
+def twins(
+    ctx: Context, attacked: Sequence[Record], known: Knowledge, trained: Trained, *, round: int
+) -> tuple[list[Record], dict[str, int]]:
+    """Benign rows perturbed by the same operators as each success, in a pair with it: without them a classifier learns that
+    perturbed text violates. Their parents are the benign training rows nearest to the target's threshold, and of what is
+    tried that is kept which it scores highest. Also `tried`, `kept`, and how many of those the target wrongly `blocked`."""
     operators = ctx.operators(known.phrase_texts)
     benign = ctx.corpus.by("train", violating=False)
     scores = violation_scores(trained.target, [r.text or "" for r in benign])
     nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
-    out: dict[str, Record] = {}
+    tried: dict[str, Record] = {}
     for record in attacked:
         rng = Random(digest(ctx.job.seed, record.id))
-        for parent in rng.sample(nearest, min(TWINS, len(nearest))):
+        for parent in rng.sample(nearest, min(TRIED, len(nearest))):
             text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in record.operators], rng)
-            twin = _child(ctx, parent, text, record.operators, round)
-            out[twin.id] = twin
-    return list(out.values())
+            twin = replace(_child(ctx, parent, text, record.operators, round), pair_id=record.pair_id)
+            tried.setdefault(twin.id, twin)
+    score = dict(zip(tried, violation_scores(trained.target, [t.text or "" for t in tried.values()]).tolist(), strict=True))
+    sides: dict[str | None, list[Record]] = {}
+    for twin in tried.values():
+        sides.setdefault(twin.pair_id, []).append(twin)
+    kept = [t for side in sides.values() for t in sorted(side, key=lambda t: -score[t.id])[:TWINS]]
+    blocked = sum(score[t.id] > trained.target.threshold for t in kept)
+    return kept, {"tried": len(tried), "kept": len(kept), "blocked": blocked}
 
 
 def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:

@@ -53,7 +53,7 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
         if kind != "target" and job.synth.model and isinstance(asked.get("model"), str):
             families.check(asked["model"], job.synth.model.settings.get("model"))
     for criterion in settings.get("criteria", ()):
-        _look("criterion", criterion, job)
+        _look("criterion", registry.settings("criterion", criterion), job)
 
 
 def _target(job: Job, rules: Policy) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from . import check, data, refs, registry, store
+from . import check, data, embed, refs, registry, store
 from .data import Corpus
-from .embed import Cached
 from .jobs import Job
 from .operators.base import Operator
 from .policy import Policy
@@ -107,7 +106,7 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
 
     def embedder(name: str, **settings: Any) -> Embedder:
         if name not in made:
-            made[name] = Cached(registry.make("embedder", name, **settings))
+            made[name] = embed.Cached(registry.make("embedder", name, **settings)) if settings else embed.shared(name)
         return made[name]
 
     def made_of(kind: str, settings: Mapping[str, Any], offers: Mapping[str, Any]) -> Any:
@@ -122,10 +121,10 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
 
     fitted = []
     generator = job.synth.model.settings.get("model") if job.synth.model else None
-    shared = {"longer": job.judges.longer, "patterns": rules.payload, "policy": rules, "generator": generator}
+    offers = {"longer": job.judges.longer, "patterns": rules.payload, "policy": rules, "generator": generator}
     roles = ((job.judges.filter, job.judges.cosine), (job.judges.audit, 0.0))  # the audit asks the label alone
     for (part, cosine), rows in zip(roles, data.judge_rows(corpus, job.seed), strict=True):
-        judge = made_of("judge", {"kind": part.kind, **part.settings}, shared | {"cosine": cosine})
+        judge = made_of("judge", {"kind": part.kind, **part.settings}, offers | {"cosine": cosine})
         texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]
         fitted.append(judge.fit(texts, labels, groups=[r.group for r in rows]))
     return Judges(*fitted), embedder(job.mining.embedder.kind, **job.mining.embedder.settings)

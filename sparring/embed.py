@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import refs
+from . import refs, registry
 from .errors import MissingExtra
 from .protocols import Embedder
 from .quiet import quiet
@@ -124,6 +124,12 @@ class Cached:
         for oldest in list(itertools.islice(self._known, max(0, len(self._known) - self.most))):
             del self._known[oldest]
         return out
+
+
+@functools.cache
+def shared(name: str) -> Cached:
+    """The registered embedder of that name with its defaults, once a process: whoever asks profits from what others asked."""
+    return Cached(registry.make("embedder", name))
 
 
 def native_bfloat16() -> bool:

@@ -67,6 +67,7 @@ class AttackSettings(_Strict):
     judge_budget: Count = 4  # hits of a seed that the filter judge is asked about, at most
     warmup: Annotated[int, pydantic.Field(ge=0)] = 2000  # queries on training rows, before a round
     train_seeds: Count = 200
+    folds: Count = 1  # over 1: training seeds are attacked on classifiers that were trained without their group
     test_seeds: Count = 150  # held-out violating rows, in the data's order
     payoff_seeds: Count = 60  # the first of them, for every attacker against every target
 
@@ -128,6 +129,13 @@ class Job(_Strict):
     judges: JudgeSettings = JudgeSettings()
     mining: MiningSettings = MiningSettings()
     retrain: RetrainSettings = RetrainSettings()
+
+    @pydantic.model_validator(mode="after")
+    def _trains_folds(self) -> Job:
+        if self.attack.folds > 1 and self.retrain.by != "job":
+            raise ValueError("`attack.folds` over 1 needs a classifier that the job trains itself: leave `retrain.by` at `job`")
+        return self
+
     base: pathlib.Path = pathlib.Path(".")  # where relative references count from: the job file's folder
 
     @property

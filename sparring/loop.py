@@ -16,7 +16,7 @@ from .context import Context, Event, Progress, open_context
 from .jobs import Job
 from .record import Record, digest, to_table
 from .results import AttackResult
-from .retrain import Gate, Trained
+from .retrain import Gate, Side, Trained
 from .stages import Elites, Stages
 
 STAGES = ("attack", "synth", "mine", "retrain", "publish", "report")  # in the order of a round; the report ends the run
@@ -36,6 +36,7 @@ class State:
     champions: list[Trained] = field(default_factory=list)
     tested: list[list[AttackResult]] = field(default_factory=list)  # each round's results on held-out seeds
     gate: Gate | None = None
+    first: Side | None = None  # the first target as the gate saw it
 
 
 def run(job: Job, stages: Stages, progress: Progress, *, until: tuple[int, str] | None = None) -> pathlib.Path:
@@ -77,15 +78,15 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         written = keep(ctx, f"{folder}/synth/part", state, written)
         yield "synth"
         seeds = draw(ctx, number) + written
-        fought = stages.redteam.attack(ctx, f"{folder}/outcomes/train", target, known, seeds, round=number)
+        fought = fight(ctx, stages, state, seeds, known, number)
         refused = stages.redteam.rejected(ctx, fought, seeds, round=number)
         put(ctx, f"{folder}/rejected/attacks", [record for record, _ in refused], [reason for _, reason in refused])
         entry |= summary.yields(yields, [reason for _, reason in refused])
         won = keep(ctx, f"{folder}/attacks/train", state, stages.redteam.records(ctx, fought, seeds, round=number))
         state.archive = stages.redteam.elites(ctx, f"{folder}/archive/part", state.archive, won, state.won, seeds, round=number)
         entry["archive"] = state.archive.told(number)
-        chosen = stages.mining.pick(ctx, won, fought, target.target.threshold, state.archive.niches, round=number)
-        twins = stages.redteam.twins(ctx, chosen, known, target, round=number)
+        chosen = stages.mining.pick(ctx, won, target.target, state.archive.niches, round=number)
+        twins, entry["benign_twins"] = stages.redteam.twins(ctx, chosen, known, target, round=number)
         state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
         state.won += won
         yield "mine"
@@ -100,6 +101,28 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
     yield "publish"
 
 
+def fight(ctx: Context, stages: Stages, state: State, seeds: Sequence[Record], known: Any, number: int) -> list[AttackResult]:
+    """Attacks training seeds, in their order. A classifier knows the rows it was trained on, so what gets past it there is
+    little; with `attack.folds` each seed is attacked on one that was trained without its group, by the same recipe."""
+    folder, folds = f"round-{number:02d}", ctx.job.attack.folds
+    if folds == 1:
+        return stages.redteam.attack(ctx, f"{folder}/outcomes/train", state.champion, known, seeds, round=number)
+    rows = [*ctx.corpus.by("train"), *state.added]
+    found: dict[str, AttackResult] = {}
+    for fold in range(folds):
+        out = [s for s in seeds if _fold(s, folds) == fold]
+        place = f"{folder}/folds/{fold}"
+        trained = retrain.fit(ctx, f"{place}/target", [r for r in rows if _fold(r, folds) != fold], seed=ctx.job.seed)
+        known = stages.redteam.learn(ctx, f"{place}/attacker.json", trained)
+        results = stages.redteam.attack(ctx, f"{folder}/outcomes/train-{fold}", trained, known, out, round=number)
+        found |= {r.seed_id: r for r in results}
+    return [found[s.id] for s in seeds if s.id in found]
+
+
+def _fold(record: Record, folds: int) -> int:
+    return int(digest(record.group), 16) % folds
+
+
 def challenge(ctx: Context, stages: Stages, state: State, number: int) -> None:
     """Retrains on everything won so far; the challenger takes over if the gate says so, by validation rows alone."""
     folder = f"round-{number:02d}"
@@ -109,8 +132,9 @@ def challenge(ctx: Context, stages: Stages, state: State, number: int) -> None:
     sides = []
     for name, side, known in (("champion", state.champion, state.attackers[-1]), ("challenger", challenger, fresh)):
         results = stages.redteam.attack(ctx, f"{folder}/gate/{name}", side, known, seeds, round=number)
-        sides.append(retrain.Side(measure.clean(ctx, side, "validation")["clean"]["f1"][0], measure.share_won(results)))
-    state.gate = retrain.gate(*sides, max_f1_loss=ctx.job.retrain.max_f1_loss)
+        sides.append(retrain.Side(*measure.held_f1(ctx, side), measure.won(results, ctx.job.attack.budget)))
+    state.first = state.first or sides[0]
+    state.gate = retrain.gate(state.first, *sides, max_f1_loss=ctx.job.retrain.max_f1_loss)
     ctx.run.json(f"{folder}/gate/verdict.json", [challenger.key, state.champion.key], lambda: retrain.told(state.gate))
     if state.gate.promoted:
         state.champion = challenger

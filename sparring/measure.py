@@ -129,7 +129,18 @@ def final(figures: dict[str, Any], *, rows: int) -> dict[str, Any]:
     }
 
 
-def share_won(results: Sequence[AttackResult]) -> float:
-    """Filter-valid successes over the seeds that the target caught."""
+def won(results: Sequence[AttackResult], budget: int) -> float:
+    """Filter-valid success averaged over all budgets up to `budget`: the area under success by queries, in [0, 1].
+
+    An attacker that still wins, but later, wins less of it; success at the full budget would not tell."""
     met = [r for r in results if r.attacked]
-    return sum(r.status == "success" for r in met) / max(1, len(met))
+    return sum((budget + 1 - r.queries) / budget for r in met if r.status == "success") / max(1, len(met))
+
+
+def held_f1(ctx: Context, trained: Trained) -> tuple[float, float]:
+    """F1, and what one row takes from it, on validation rows, each decided at a threshold that the other rows set: the rows that
+    set a threshold flatter it. A target that keeps its own threshold decides by that."""
+    rows = ctx.corpus.by("validation")
+    scores = violation_scores(trained.target, [r.text or "" for r in rows])
+    violating = np.array([r.label_name != BENIGN for r in rows])
+    return metrics.held_f1(scores, violating, [r.group for r in rows], ctx.job.max_fpr, trained.target.threshold)

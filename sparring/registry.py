@@ -51,6 +51,15 @@ def about(kind: str, name: str) -> dict[str, Any]:
     return {"kind": kind, "name": name, "about": (part.__doc__ or "").strip().partition("\n")[0], "flags": shown}
 
 
+def settings(kind: str, given: Any) -> dict[str, Any]:
+    """What a job says of a part inside another's settings: a mapping with `kind`, or a bare name for one with its defaults."""
+    if isinstance(given, str):
+        return {"kind": given}
+    if isinstance(given, Mapping) and isinstance(given.get("kind"), str):
+        return dict(given)
+    raise JobError(f"expected a {kind} as a name, or as settings with `kind`; got {given!r}")
+
+
 def takes(kind: str, name: str) -> frozenset[str]:
     """The settings that a part knows."""
     part = find(kind, name)

@@ -90,21 +90,25 @@ def elsewhere(ctx: Context, rows: Sequence[Record], place: pathlib.Path) -> path
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A target on validation rows: clean F1, and the share of caught seeds that an attack gets past it, filter-valid."""
+    """A target on validation rows. `f1`: clean, at thresholds that other rows set; `row`: what F1 would lose by one more row;
+    `won`: the area under an attack's filter-valid success by queries."""
 
     f1: float
-    asr: float
+    row: float
+    won: float
 
 
-def gate(champion: Side, challenger: Side, *, max_f1_loss: float) -> Gate:
-    """Promotes when validation F1 fell by no more than `max_f1_loss` and fewer attacks succeed on validation seeds."""
-    f1 = f"validation F1 {champion.f1:.3f} to {challenger.f1:.3f}"
-    asr = f"attack success on validation seeds {champion.asr:.3f} to {challenger.asr:.3f}"
-    if challenger.f1 < champion.f1 - max_f1_loss:
-        return Gate(False, f"{f1}, a loss of more than {max_f1_loss}")
-    if challenger.asr >= champion.asr:
-        return Gate(False, f"{asr}, no gain")
-    return Gate(True, f"{f1}, {asr}")
+def gate(first: Side, champion: Side, challenger: Side, *, max_f1_loss: float) -> Gate:
+    """Promotes when attacks win less on the challenger than on the champion, or later, and F1 fell by no more than
+    `max_f1_loss` since the `first` target, so that small losses don't add up; the loss of a single row passes."""
+    f1 = f"validation F1 {first.f1:.3f} at first, now {challenger.f1:.3f}"
+    won = f"attack success over all budgets {champion.won:.3f} to {challenger.won:.3f}"
+    allowed = max(max_f1_loss, first.row)
+    if challenger.f1 < first.f1 - allowed - 1e-9:
+        return Gate(False, f"{f1}, a loss of more than {allowed:.3g}")
+    if challenger.won >= champion.won:
+        return Gate(False, f"{won}, no gain")
+    return Gate(True, f"{f1}, {won}")
 
 
 def told(gate: Gate | None) -> dict[str, Any]:

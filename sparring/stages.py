@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .context import Context
+from .protocols import Target
 from .record import Record
 from .results import AttackResult, Niche
 from .retrain import Trained
@@ -70,7 +71,11 @@ class RedTeam(Protocol):
         seeds: Sequence[Record], *, round: int,
     ) -> Elites: ...  # fmt: skip
 
-    def twins(self, ctx: Context, attacked: Sequence[Record], known: Any, trained: Trained, *, round: int) -> list[Record]: ...
+    def twins(
+        self, ctx: Context, attacked: Sequence[Record], known: Any, trained: Trained, *, round: int
+    ) -> tuple[list[Record], dict[str, int]]:
+        """Benign look-alikes of the successes, each in a pair with one; and how many the target wrongly blocks."""
+        ...
 
     def at_random(self, ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]: ...
 
@@ -79,8 +84,7 @@ class Mining(Protocol):
     def examine(self, ctx: Context) -> Findings: ...
 
     def pick(
-        self, ctx: Context, hard: Sequence[Record], results: Sequence[AttackResult], threshold: float,
-        niches: Mapping[str, Niche], *, round: int,
+        self, ctx: Context, hard: Sequence[Record], target: Target, niches: Mapping[str, Niche], *, round: int
     ) -> list[Record]: ...  # fmt: skip
 
 

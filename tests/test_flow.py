@@ -92,6 +92,48 @@ def test_held_out_operators_are_measured_and_never_trained_on(tiny_job, spar):
     assert "valid, unseen" in (folder / "report.html").read_text(encoding="utf-8")
 
 
+def test_out_of_fold_seeds_are_attacked_on_a_classifier_that_never_saw_their_group(tiny_job, spar, monkeypatch):
+    from sparring import results, retrain
+
+    trained, fit = {}, retrain.fit
+
+    def spied(ctx, path, rows, *, seed):
+        trained[path] = {r.group for r in rows}
+        return fit(ctx, path, rows, seed=seed)
+
+    monkeypatch.setattr(retrain, "fit", spied)
+    folder = spar(tiny_job(rounds=2, attack__folds=2, attack__train_seeds=12))
+    group = {r["id"]: r["group"] for r in pq.read_table(next(folder.glob("data/*.parquet"))).to_pylist()}
+    for number in (0, 1):
+        attacked = []
+        for fold in (0, 1):
+            table = pq.read_table(folder / f"round-0{number}/outcomes/train-{fold}-00000.parquet")
+            seeds = [r.seed_id for r in results.from_table(table)]
+            seen = trained[f"round-0{number}/folds/{fold}/target"]
+            assert seeds
+            assert not seen & {group[s] for s in seeds}, "not a row of their groups, made in an earlier round or real"
+            assert seen
+            attacked += seeds
+        assert len(attacked) == len(set(attacked)) == 12
+    assert json.loads((folder / "summary.json").read_text())["rounds"][1]["added_rows"] > 0
+    with pytest.raises(JobError, match=r"attack\.folds.* over 1 needs a classifier that the job trains"):
+        spar(tiny_job(attack__folds=2, retrain="none"))
+
+
+def test_a_success_and_its_benign_twins_stand_in_a_pair(finished):
+    rows = [r for path in (finished / "round-00" / "attacks").glob("*.parquet") for r in pq.read_table(path).to_pylist()]
+    won = {r["id"]: r for r in rows if r["label_name"] != "benign"}
+    twins = [r for r in rows if r["label_name"] == "benign"]
+    assert twins
+    assert all(r["pair_id"] == id for id, r in won.items())
+    for twin in twins:
+        assert [s["name"] for s in twin["operators"]] == [s["name"] for s in won[twin["pair_id"]]["operators"]]
+        assert twin["split"] == "train"
+    told = json.loads((finished / "summary.json").read_text())["rounds"][0]["benign_twins"]
+    assert told["tried"] >= told["kept"] == len(twins)
+    assert 0 <= told["blocked"] <= told["kept"]
+
+
 def test_the_attack_finds_something_and_the_report_shows_it(finished):
     found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
     assert found["rounds"][0]["asr_fresh"][0] > 0.2, "a naive Bayes target must fall to dilution, or this test shows nothing"

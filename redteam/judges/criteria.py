@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sparring import registry
 from sparring.errors import JobError
 from sparring.metrics import operating_point
 from sparring.protocols import Embedder, Verdict
@@ -91,12 +92,15 @@ class Check(Criterion):
 class All(Criterion):
     """Every one of several criteria, the cheap ones first. A sample's score is the lowest of those that were asked.
 
-    In a job file: `{kind: all, criteria: [{kind: payload}, {kind: edit_distance, max: 0.3}, {kind: classifier, embedder:
-    minilm}]}`; `make` turns such settings into criteria.
+    In a job file: `{kind: all, criteria: [payload, {kind: edit_distance, max: 0.3}, {kind: classifier, embedder: minilm}]}`;
+    `make` turns such settings into criteria.
     """
 
     def __init__(
-        self, *, criteria: Sequence[Criterion | Mapping[str, Any]], make: Callable[[Mapping[str, Any]], Criterion] | None = None
+        self,
+        *,
+        criteria: Sequence[Criterion | Mapping[str, Any] | str],
+        make: Callable[[Mapping[str, Any]], Criterion] | None = None,
     ):
         if not criteria:
             raise JobError("judge 'all': expected at least one criterion, got none")
@@ -251,7 +255,7 @@ def _parts(criterion: Criterion) -> tuple[Criterion, ...]:
     return criterion.criteria if type(criterion) is All else (criterion,)
 
 
-def _make(settings: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Criterion] | None) -> Criterion:
+def _make(given: Mapping[str, Any] | str, make: Callable[[Mapping[str, Any]], Criterion] | None) -> Criterion:
     if make is None:
         raise JobError("judge 'all': expected criteria; settings alone need a job, which makes them")
-    return make(settings)
+    return make(registry.settings("criterion", given))

@@ -6,17 +6,21 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from .. import embed, registry
+from ..errors import JobError
 from ..jobs import Count
-from .base import TrainableTarget
+from .base import TrainableTarget, clean
 
 
 class SklearnTarget(TrainableTarget):
-    """TF-IDF over words (1-2 grams) and characters (2-5 grams) with logistic regression, saved by skops."""
+    """Logistic regression over TF-IDF of words (1-2 grams) and characters (2-5 grams), or over the embeddings of a registered
+    encoder that stays as it is; saved by skops."""
 
     kind = "sklearn"
 
     class Settings(TrainableTarget.Settings):
-        features: Literal["word", "word+char"] = "word+char"
+        features: Literal["word", "word+char", "embedding"] = "word+char"
+        embedder: str = "minilm"  # for `embedding`
         C: float = 10.0
         class_weight: Literal["balanced"] | None = "balanced"
         max_iter: Count = 2000
@@ -25,25 +29,35 @@ class SklearnTarget(TrainableTarget):
         super().__init__(**settings)
         self._pipeline: Any = None
 
+    def check(self, names: tuple[str, ...]) -> None:
+        if self.settings.features == "embedding" and self.settings.embedder not in registry.names("embedder"):
+            known = ", ".join(registry.names("embedder"))
+            raise JobError(f"{self.who}: expected an embedder out of {known}; got {self.settings.embedder!r}")
+
     def fit(self, texts: Sequence[str], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline, make_union
 
-        s = self.settings
+        s, new = self.settings, self.with_labels(names)
+        model = LogisticRegression(C=s.C, class_weight=s.class_weight, max_iter=s.max_iter, random_state=seed)
         words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
         characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-        model = LogisticRegression(C=s.C, class_weight=s.class_weight, max_iter=s.max_iter, random_state=seed)
-        new = self.with_labels(names)
-        new._pipeline = make_pipeline(words if s.features == "word" else make_union(words, characters), model)
-        new._pipeline.fit(list(texts), [names.index(label) for label in labels])
+        union = {"word": words, "word+char": make_union(words, characters)}
+        new._pipeline = make_pipeline(*([union[s.features]] if s.features in union else []), model)
+        new._pipeline.fit(new._given(texts), [names.index(label) for label in labels])
         return new
+
+    def _given(self, texts: Sequence[str]) -> Any:
+        """What the pipeline takes for these texts."""
+        embeds = self.settings.features == "embedding"
+        return embed.shared(self.settings.embedder).encode(clean(texts)) if embeds else list(texts)
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
         self.check_fitted()
         out = np.zeros((len(samples), len(self.labels)), np.float32)
         if len(samples):
-            out[:, self._pipeline[-1].classes_] = self._pipeline.predict_proba(list(samples))
+            out[:, self._pipeline[-1].classes_] = self._pipeline.predict_proba(self._given(samples))
         return out
 
     def write(self, folder: pathlib.Path) -> None:

@@ -41,3 +41,15 @@ def test_valid_asr_counts_what_was_caught_and_is_none_where_nothing_could_be_tri
     assert measure.valid_asr(results)[3] == 3
     assert measure.valid_asr([result("survived", 1), result("survived", 1)]) is None, "no candidate was proposed: not a zero"
     assert measure.valid_asr([]) is None
+
+
+def test_what_an_attack_wins_falls_when_it_needs_more_queries():
+    early, late = ([result("success", queries), result("survived", 50)] for queries in (2, 40))
+    assert measure.won(early, 50) == pytest.approx(49 / 50 / 2)
+    assert measure.won(late, 50) == pytest.approx(11 / 50 / 2)
+    assert measure.won([*early, result("missed", 1)], 50) == measure.won(early, 50), (
+        "a seed that was never caught is no success"
+    )
+    by_budget = [sum(r.status == "success" and r.queries <= b for r in late) / len(late) for b in range(1, 51)]
+    assert measure.won(late, 50) == pytest.approx(sum(by_budget) / 50), "the area under success by budget"
+    assert measure.won([], 50) == 0

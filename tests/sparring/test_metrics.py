@@ -61,15 +61,37 @@ def test_the_paired_bootstrap_sees_a_loss_and_no_loss():
 @pytest.mark.parametrize(
     ("champion", "challenger", "promoted", "said"),
     [
-        (Side(0.95, 0.6), Side(0.95, 0.3), True, "0.600 to 0.300"),
-        (Side(0.95, 0.6), Side(0.93, 0.1), False, "a loss of more than 0.01"),
-        (Side(0.95, 0.6), Side(0.99, 0.6), False, "no gain"),
+        (Side(0.95, 0.004, 0.6), Side(0.95, 0.004, 0.3), True, "0.600 to 0.300"),
+        (Side(0.95, 0.004, 0.6), Side(0.93, 0.004, 0.1), False, "a loss of more than 0.01"),
+        (Side(0.95, 0.004, 0.6), Side(0.99, 0.004, 0.6), False, "no gain"),
+        (Side(0.94, 0.004, 0.6), Side(0.935, 0.004, 0.1), False, "0.950 at first"),  # small losses don't add up
     ],
 )
 def test_the_gate_lets_pass_what_is_as_clean_and_harder_to_fool(champion, challenger, promoted, said):
-    verdict = gate(champion, challenger, max_f1_loss=0.01)
+    verdict = gate(Side(0.95, 0.004, 0.9), champion, challenger, max_f1_loss=0.01)
     assert verdict.promoted is promoted
     assert said in verdict.reason
+
+
+def test_held_out_f1_decides_a_row_by_a_threshold_that_others_set():
+    y = np.arange(110) >= 100
+    scores = np.where(y, 0.9, np.linspace(0, 0.5, 110))
+    scores[7] = 0.8  # the benign row that sets the threshold, and is decided right by it
+    groups = [f"g{i}" for i in range(110)]
+    at = metrics.operating_point(scores, y, 0.0)
+    assert at == 0.8
+    assert metrics.clean(scores, y, at)["f1"][0] == 1.0
+    held = metrics.held_f1(scores, y, groups, 0.0, at)
+    assert held == pytest.approx((20 / 21, 20 / 21 - 18 / 20)), "by the others' threshold row 7 is called violating"
+    own = pytest.approx((1.0, 1 - 18 / 19))
+    assert metrics.held_f1(scores, y, groups, None, at) == own, "a target's own threshold was set by none of them"
+    assert metrics.held_f1(scores, y, ["one"] * 110, 0.0, at) == own, "one group: no other rows could set a threshold"
+
+
+def test_a_single_row_of_few_passes_the_gate():
+    first = Side(0.947, 0.0137, 0.6)
+    assert gate(first, first, Side(0.934, 0.0137, 0.3), max_f1_loss=0.01).promoted
+    assert not gate(first, first, Side(0.92, 0.0137, 0.3), max_f1_loss=0.01).promoted
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=60))

@@ -182,7 +182,7 @@ def test_a_job_names_judges_and_criteria(tiny_job):
                 {"kind": "llm", "verdicts": {"kind": "dummy"}, "precision": 0.7},
                 {"kind": "cosine", "embedder": "dummy", "min": 0.5},
                 {"kind": "edit_distance", "max": 0.4},
-                {"kind": "payload"},
+                "payload",
             ],
         },
         "audit": {"kind": "llm", "verdicts": {"kind": "dummy"}},
@@ -194,9 +194,14 @@ def test_a_job_names_judges_and_criteria(tiny_job):
                                            "abstained")  # fmt: skip
         assert ctx.judges.audit.calibrations["spam"].benign.rows > 0
         assert ctx.judges.filter.criteria[0].patterns == ctx.policy.payload
-    wrong = {"filter": {"kind": "all", "criteria": [{"kind": "edit_distanc"}]}}
-    with pytest.raises(JobError, match="Did you mean 'edit_distance'"):
-        check(jobs.load(tiny_job(judges=wrong)))
+    for criterion, said in (
+        ({"kind": "edit_distanc"}, "Did you mean 'edit_distance'"),
+        ("edit_distanc", "Did you mean 'edit_distance'"),
+        (3, "expected a criterion as a name"),
+        ({"max": 3}, "expected a criterion as a name"),
+    ):
+        with pytest.raises(JobError, match=said):
+            check(jobs.load(tiny_job(judges={"filter": {"kind": "all", "criteria": [criterion]}})))
 
 
 def test_check_refuses_a_judge_of_the_generators_family(tiny_job):

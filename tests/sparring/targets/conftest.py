@@ -177,6 +177,7 @@ def settings_of(tiny_bert, tiny_classifier, tiny_onnx, spam_pipeline, one_server
         "pretrained": {"model": str(tiny_classifier), "max_length": 32},
         "python": {"call": "profanity_check:predict_prob", "labels": {"score": "spam"}, "trust": True},
         "sklearn": {},
+        "sklearn:embedding": {"features": "embedding", "embedder": "dummy"},
         "sklearn_file": {"model": str(file), "labels": {"ham": "benign", "spam": "spam"}},
         "transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
     }  # fmt: skip

@@ -32,16 +32,17 @@ def rows(n: int = 96) -> tuple[list[str], list[str]]:
     return [" ".join(rng.choice(WORDS[label]) for _ in range(rng.randint(3, 9))) for label in labels], labels
 
 
-TRAINABLE = [name for name in registry.names("target") if registry.find("target", name).trainable]
+TRAINABLE = [*(name for name in registry.names("target") if registry.find("target", name).trainable), "sklearn:embedding"]
 trained_by_the_job = pytest.mark.parametrize("target", TRAINABLE, indirect=True)
 with_files = pytest.mark.parametrize(
     "target", [n for n in registry.names("target") if registry.find("target", n).references], indirect=True
 )
 
 
-@pytest.fixture(params=registry.names("target"))
+@pytest.fixture(params=[*registry.names("target"), "sklearn:embedding"])
 def target(request, settings_of) -> BaseTarget:
-    return registry.make("target", request.param, **settings_of(request.param))
+    """A registered target; behind the colon, one with other settings."""
+    return registry.make("target", request.param.partition(":")[0], **settings_of(request.param))
 
 
 @pytest.fixture(scope="session")
@@ -179,3 +180,19 @@ def test_it_prints_nothing_and_writes_nothing_here(target, tmp_path, monkeypatch
     assert capfd.readouterr() == ("", "")
     assert not [str(w.message) for w in recwarn if not issubclass(w.category, DeprecationWarning)]
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
+
+
+def test_an_encoder_that_stays_as_it_is_must_be_registered():
+    with pytest.raises(JobError, match=r"target 'sklearn': expected an embedder out of dummy, .* got 'nosuch'"):
+        registry.make("target", "sklearn", features="embedding", embedder="nosuch").check(NAMES)
+    registry.make("target", "sklearn", embedder="nosuch").check(NAMES)  # words need none
+
+
+def test_targets_share_one_encoder_and_what_it_was_asked():
+    from sparring import embed
+
+    texts, labels = rows()
+    fitted = registry.make("target", "sklearn", features="embedding", embedder="dummy").fit(texts, labels, names=NAMES, seed=0)
+    assert embed.shared("dummy") is embed.shared("dummy")
+    assert set(texts) <= set(embed.shared("dummy")._known)
+    assert fitted.predict_proba(texts)[:, 2].max() == 0, "a label without a row"
