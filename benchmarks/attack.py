@@ -37,7 +37,7 @@ from sparring.embed import Cached, MiniLM
 from sparring.jobs import AttackSettings
 from sparring.metrics import operating_point
 from sparring.operators.base import WordOperator
-from sparring.protocols import violation_scores
+from sparring.protocols import Embedder, Target, violation_scores
 
 CAPS = {"word": 40, "strong": 60, "minilm": 60, "profanity": 60}
 BUDGETS = (10, 25, 40, 60, 100, 200)
@@ -93,10 +93,10 @@ class Fitted:
 
 
 class Ours:
-    """Our search on one setting, with everything it needs made once."""
+    """Our search on one target, with everything it needs made once."""
 
-    def __init__(self, setting: str, operators: Sequence[str], embedder: MiniLM):
-        self.target = Clocked(Fitted(setting), "predict_proba")
+    def __init__(self, target: Target, operators: Sequence[str], embedder: Embedder):
+        self.target = Clocked(target, "predict_proba")
         self.guide = Clocked(embedder, "encode")
         self.judge = Clocked(PayloadKept() & Length() & Cosine(Cached(embedder), 0.802), "assess")
         parts = {name: registry.make("operator", name) for name in operators}
@@ -204,9 +204,9 @@ def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
     return out | times | {"warmup": ours.warmup, "guide_texts_a_sample": seconds["guide_texts"] / len(seeds)}
 
 
-def one_setting(setting: str, embedder: MiniLM, stored: dict[str, Any] | None) -> dict[str, Any]:
+def one_setting(setting: str, embedder: Embedder, stored: dict[str, Any] | None) -> dict[str, Any]:
     """The setting's table: ours, and each peer's with ours run again beside it; `stored` peers are not run."""
-    ours, cap = Ours(setting, AttackSettings().operators, embedder), CAPS[setting]
+    ours, cap = Ours(Fitted(setting), AttackSettings().operators, embedder), CAPS[setting]
     seeds = ours.seeds(SEEDS[setting])
     table: dict[str, Any] = {"threshold": ours.target.threshold, "ours": measured(ours, seeds, cap), "peers": {}}
     beside = [table["ours"]["seconds_a_sample"]]
@@ -226,20 +226,20 @@ def one_setting(setting: str, embedder: MiniLM, stored: dict[str, Any] | None) -
     return table
 
 
-def alone(embedder: MiniLM) -> dict[str, float]:
+def alone(embedder: Embedder) -> dict[str, float]:
     """Valid ASR on `strong` of each family of operators by itself."""
     out = {}
     for family, names in families().items():
-        ours = Ours("strong", names, embedder)
+        ours = Ours(Fitted("strong"), names, embedder)
         out[family] = measured(ours, ours.seeds(100), CAPS["strong"])["valid_asr"]
     return out
 
 
-def growth(embedder: MiniLM) -> list[dict[str, float]]:
+def growth(embedder: Embedder) -> list[dict[str, float]]:
     """Seconds and peak memory on `word`, as seeds grow fiftyfold (the same seeds again, each with a number behind it)."""
     import resource
 
-    ours, out = Ours("word", AttackSettings().operators, embedder), []
+    ours, out = Ours(Fitted("word"), AttackSettings().operators, embedder), []
     seeds = ours.seeds(100)
     for n in (100, 1000, 5000):
         many = [f"{seeds[i % len(seeds)]} {i}" for i in range(n)]

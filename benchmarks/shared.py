@@ -70,6 +70,10 @@ def write(name: str, rows: list[Row], details: dict[str, Any]) -> pathlib.Path:
     return path
 
 
+def stored(name: str) -> bool:
+    return (RESULTS / f"{name}.json").exists()
+
+
 def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 

@@ -67,7 +67,8 @@ def perturbed_benign(
     flagged: dict[str, np.ndarray] = {}
     for name, operator in ctx.operators(phrases).items():
         strengths = [s.strength for s in steps if s.name == name]
-        strength = min(1.0, float(np.mean(strengths))) if strengths else USUAL_STRENGTH
+        # Rounded, so that rounds perturb alike: their figures compare, and an encoder has met the texts before.
+        strength = max(0.05, round(min(1.0, float(np.mean(strengths))), 1)) if strengths else USUAL_STRENGTH
         texts = [operator.apply(r.text or "", strength=strength, rng=Random(digest(r.id, name))) for r in benign]
         flagged[name] = violation_scores(trained.target, texts) > trained.target.threshold
     by_operator = {name: metrics.rate(flags) for name, flags in flagged.items()}
@@ -138,8 +139,8 @@ def won(results: Sequence[AttackResult], budget: int) -> float:
 
 
 def held_f1(ctx: Context, trained: Trained) -> tuple[float, float]:
-    """F1, and what one row takes from it, on validation rows, each decided at a threshold that the other rows set: the rows that
-    set a threshold flatter it. A target that keeps its own threshold decides by that."""
+    """F1, and what one row takes from it, on validation rows, each decided at a threshold that the others set: a row that helps
+    to set it flatters it. A target that keeps its own threshold decides by that."""
     rows = ctx.corpus.by("validation")
     scores = violation_scores(trained.target, [r.text or "" for r in rows])
     violating = np.array([r.label_name != BENIGN for r in rows])
