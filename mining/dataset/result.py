@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 ACTIONS = {
-    "ok": "keep", "mislabelled": "relabel", "hard": "upweight", "novel": "annotate", "ambiguous": "escalate", "duplicate": "drop",
+    "ok": "keep", "mislabelled": "relabel", "hard": "upweight", "novel": "annotate", "ambiguous": "escalate",
+    "duplicate": "drop",
 }  # fmt: skip
 NEIGHBOUR = pa.struct([("id", pa.string()), ("cosine", pa.float32()), ("label", pa.string())])
 SCHEMA = pa.schema(
