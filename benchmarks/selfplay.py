@@ -54,7 +54,7 @@ def job(name: str, setting: str, runs: str, *, rounds: int, train: int, test: in
             "target": TARGETS[setting],
             "attack": {
                 "operators": operators, "strategy": {"kind": "greedy", "guide": None}, "budget": CAPS[setting], "folds": 4,
-                "judge_budget": 10, "train_seeds": train, "test_seeds": test, "payoff_seeds": test,
+                "judge_budget": 10, "train_seeds": train, "test_seeds": test, "payoff_seeds": min(test, 10),
             },
             "judges": {"filter": {"kind": "all", "criteria": ["payload", "length", "cosine"]}},
             "mining": {"select": train},

@@ -48,6 +48,7 @@ PARTS = {
         "minilm": "sparring.embed:MiniLM",
         "wordllama": "sparring.embed:WordLlamaEmbedder",
     },
+    "image_embedder": {"pixels": "sparring.pixels:Pixels"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
         "openai": "sparring.verdicts.openai:OpenAI",

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mining.dataset.read import Columns, Rows, read
+from sparring.errors import DataError
+
+TEXTS = ["win a prize", "lunch at noon?", "free cash now", "see you at home", "call me later"]
+LABELS = ["spam", "ham", "spam", "ham", "ham"]
+LABELLED = Columns(labels="label")
+
+
+def given_rows(**more) -> dict:
+    return {"text": list(TEXTS), "label": list(LABELS), **more}
+
+
+def by_text(rows: Rows) -> dict[str, tuple[str, str]]:
+    return {text: (id, rows.names[label]) for text, id, label in zip(rows.texts, rows.ids, rows.labels, strict=True)}
+
+
+def test_every_format_gives_the_same_rows(tmp_path):
+    data = datasets.Dataset.from_dict(given_rows())
+    data.to_parquet(tmp_path / "rows.parquet")
+    data.to_csv(tmp_path / "rows.csv")
+    data.to_json(tmp_path / "rows.jsonl")
+    (tmp_path / "rows.tsv").write_text("text\tlabel\n" + "".join(f"{t}\t{x}\n" for t, x in zip(TEXTS, LABELS, strict=True)))
+    (tmp_path / "folder").mkdir()
+    data.to_parquet(tmp_path / "folder" / "train.parquet")
+    expected = by_text(read(given_rows(), LABELLED))
+    assert {text: label for text, (_, label) in expected.items()} == dict(zip(TEXTS, LABELS, strict=True))
+    sources = [data, *(tmp_path / f"rows.{kind}" for kind in ("parquet", "csv", "jsonl", "tsv")), tmp_path / "folder"]
+    for source in sources:
+        assert by_text(read(source, LABELLED)) == expected, source
+
+
+@given(st.permutations(range(5)))
+def test_the_order_of_the_source_changes_nothing_but_the_numbers(order):
+    straight = read(given_rows(key=list("abcde")), Columns(labels="label", text="text"))
+    turned = read({name: [column[i] for i in order] for name, column in given_rows().items()}, LABELLED)
+    assert turned.ids == straight.ids == tuple(sorted(straight.ids))
+    assert turned.texts == straight.texts
+    assert turned.labels.tolist() == straight.labels.tolist()
+    assert [TEXTS[order[i]] for i in turned.number] == list(turned.texts)
+
+
+def test_equal_texts_get_ids_of_their_own_by_label_whatever_their_order():
+    one = read({"text": ["a b", "a b", "a b"], "label": ["x", "y", "x"]}, LABELLED)
+    other = read({"text": ["a b", "a b", "a b"], "label": ["y", "x", "x"]}, LABELLED)
+    assert len(set(one.ids)) == 3
+    assert dict(zip(one.ids, one.labels.tolist(), strict=True)) == dict(zip(other.ids, other.labels.tolist(), strict=True))
+
+
+def test_labels_keep_a_class_labels_order_a_policys_or_the_alphabets():
+    feature = datasets.ClassLabel(names=["ham", "spam", "never"])
+    data = datasets.Dataset.from_dict(given_rows()).cast_column("label", feature)
+    assert read(data, LABELLED).names == ("ham", "spam", "never")
+    assert read(given_rows(), LABELLED).names == ("ham", "spam")
+    assert read(given_rows(), LABELLED, names=("spam", "ham")).names == ("spam", "ham")
+    numbers = read({"text": TEXTS, "label": [2, 10, 2, 10, 10]}, LABELLED)
+    assert numbers.names == ("2", "10"), "as numbers, not as text"
+    assert numbers.benign is None
+    assert read(given_rows(), LABELLED).benign == 0
+    assert read(given_rows(), LABELLED, benign="spam").benign == 1
+
+
+def test_faulty_rows_are_set_apart_and_unlabelled_ones_kept():
+    rows = read(
+        {"text": ["fine", None, "  ", "x" * 100_001, "strange", "none"], "label": ["ham", "ham", "ham", "ham", "odd", None]},
+        LABELLED, names=("ham", "spam"),
+    )  # fmt: skip
+    assert dict(rows.rejected) == {
+        1: "empty", 2: "empty", 3: "longer than 100000 characters", 4: "label 'odd' is none of ham, spam",
+    }  # fmt: skip
+    assert dict(zip(rows.texts, rows.labels.tolist(), strict=True)) == {"fine": 0, "none": -1}
+
+
+def test_what_the_user_has_comes_along_in_the_order_of_the_ids():
+    vectors = np.eye(5, dtype=np.float32)
+    source = given_rows(p=[[0.1 * i, 1 - 0.1 * i] for i in range(5)], who=list("aabbc"), lang=["en", "de", "en", "fr", "en"])
+    columns = Columns(labels="label", text="text", scores="p", lineage="who", attributes=("lang",))
+    rows = read(source, columns, vectors=vectors)
+    assert rows.vectors.argmax(1).tolist() == rows.number.tolist()
+    assert rows.scores[:, 0] == pytest.approx(0.1 * rows.number, abs=1e-6)
+    assert [source["lang"][i] for i in rows.number] == rows.attributes["lang"].tolist()
+    same = [source["who"][i] for i in rows.number]
+    assert [[a == b for b in rows.lineage] for a in rows.lineage] == [[a == b for b in same] for a in same]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"columns": Columns(labels="nosuch")}, "expected the column 'nosuch'; found text, label"),
+        ({"source": {"label": [1, 2]}}, "expected a column of texts or images"),
+        ({"source": {"text": [None, ""], "label": ["a", "b"]}}, "expected usable rows, found none of 2"),
+        ({"benign": "nosuch"}, "expected the harmless label out of ham, spam; got 'nosuch'"),
+        ({"vectors": np.zeros((4, 3))}, r"expected vectors of shape \(5, ...\)"),
+        ({"source": "nosuch.parquet"}, "expected"),
+        ({"columns": Columns(labels="label", key="label")}, "expected keys that are unique; 'ham' stands 3 times"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_is_said(change, said):
+    settings = {"source": given_rows(), "columns": LABELLED, **change}
+    with pytest.raises(DataError, match=said):
+        read(settings.pop("source"), settings.pop("columns"), **settings)
+
+
+def test_a_split_is_named_where_it_must_be(tmp_path):
+    for name in ("validation", "test"):
+        datasets.Dataset.from_dict(given_rows()).to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="expected a split to be named"):
+        read(tmp_path, LABELLED)
+    assert len(read(tmp_path, LABELLED, split="test")) == 5
+    with pytest.raises(DataError, match="expected the split 'nosuch'"):
+        read(tmp_path, LABELLED, split="nosuch")
+    (tmp_path / "rows.xlsx").write_bytes(json.dumps({}).encode())
+    with pytest.raises(DataError, match="expected a file that ends in"):
+        read(tmp_path / "rows.xlsx", LABELLED)
