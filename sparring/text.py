@@ -50,7 +50,7 @@ _INVISIBLE = frozenset("\u115f\u1160\u3164\uffa0\u2800")  # letters to Unicode, 
 PAYLOAD = (r"\d{5,}", r"(?:https?://|www\.)\S+|(?<!\S)\S+\.(?:com|co\.uk|net|org)\b", r"[£$€]\s?\d+(?:[.,]\d+)?")
 _DIGITS, _URL, _AMOUNT = (re.compile(pattern, re.I) for pattern in PAYLOAD)
 _LINK = re.compile(r"(?:https?://|www\.)\S+|(?<!\S)\S+\.(?:com|net|org|co\.uk)\b\S*")
-_URL_PART = re.compile(r"http|www\.|\.(?:com|co\.uk|net|org)", re.I)  # no URL without one, and far cheaper to look for
+_NUMBER, _NUMBER_ASCII = re.compile(r"\d+"), re.compile("[0-9]+")
 
 # A digit that opens or ends a word is a number as a rule (1st, 10am, mp3); "fr33", "hell0" and "bo$$" are the exceptions.
 _LEET = str.maketrans("013457@$|", "oieastasl")
@@ -63,6 +63,9 @@ _SPACED = re.compile(
     r"(?<![^\W_])(?<![@$|])(?<![^\W_][.\-_*'·])[^\W_]([ .\-_*'·])[^\W_](?:\1[^\W_])+"
     r"(?![^\W_]|[@$|]|'[^\W_]|[.\-_*·][^\W_](?![^\W_]))"  # "a b f.r.e.e" is "a b free", not "abf.r.e.e"
 )
+# What `_LEETISH` and `_SPACED` cannot match without, at a tenth of their time; most texts have neither.
+_MAYBE_LEET = re.compile(r"[013457@$|](?:(?<=[A-Za-z].)|(?<=\$)(?=[A-Za-z]))")
+_MAYBE_SPACED = re.compile(r"[ .\-_*'·][^\W_][ .\-_*'·][^\W_](?![^\W_])")
 
 
 def canonical(text: str, level: Level = "unicode") -> str:
@@ -72,9 +75,42 @@ def canonical(text: str, level: Level = "unicode") -> str:
     stacked marks, and invisible or direction-changing characters, and folds white space. `deobfuscate` further undoes
     leet and spaced-out letters outside the payload. `mask` further folds case and masks digits and URLs.
     """
-    while (plainer := _STEPS[level](text)) != text:  # what one step uncovers may be another step's work
+    return _LEVELS[level](text)
+
+
+def _readable(text: str) -> str:
+    if text.isascii():
+        return " ".join(text.split())
+    while (plainer := _unicode(text)) != text:  # what one step uncovers may be another step's work
         text = plainer
+        if text.isascii():
+            break
     return text
+
+
+def _plain(text: str) -> str:
+    readable = _readable(text)
+    while _MAYBE_LEET.search(readable) or _MAYBE_SPACED.search(readable):
+        text = outside(readable, payload_spans(readable), _deobfuscate)
+        again = _readable(text)
+        if again == readable:  # the next turn would end here too
+            return text
+        readable = again
+    return readable
+
+
+def _masked(text: str) -> str:
+    form = masked(_plain(text))
+    while not _settled(form) and (again := masked(_plain(form))) != form:
+        form = again
+    return form
+
+
+def _settled(form: str) -> bool:
+    return form.isascii() and not (_may_link(form) or _MAYBE_LEET.search(form) or _MAYBE_SPACED.search(form))
+
+
+_LEVELS: dict[Level, Callable[[str], str]] = {"unicode": _readable, "deobfuscate": _plain, "mask": _masked}
 
 
 def _unicode(text: str) -> str:
@@ -134,7 +170,9 @@ def _to_latin(text: str) -> str:
 
 
 def _deobfuscate(text: str) -> str:
-    return _LEETISH.sub(_unleet, _SPACED.sub(_unspace, text))
+    if _MAYBE_SPACED.search(text):
+        text = _SPACED.sub(_unspace, text)
+    return _LEETISH.sub(_unleet, text) if _MAYBE_LEET.search(text) else text
 
 
 def _unspace(spaced: re.Match[str]) -> str:
@@ -149,14 +187,15 @@ def _unleet(leet: re.Match[str]) -> str:
 
 def masked(text: str) -> str:
     """Lower case, URLs and digits masked, white space folded: what two rows of one campaign share."""
-    return " ".join(re.sub(r"\d+", "0", _LINK.sub(" url ", text.lower())).split())
+    text = text.lower()
+    if _may_link(text):  # far cheaper to look for
+        text = _LINK.sub(" url ", text)
+    number = _NUMBER_ASCII if text.isascii() else _NUMBER
+    return " ".join(number.sub("0", text).split())
 
 
-_STEPS: dict[Level, Callable[[str], str]] = {
-    "unicode": _unicode,
-    "deobfuscate": lambda text: outside(plain := canonical(text), payload_spans(plain), _deobfuscate),
-    "mask": lambda text: masked(canonical(text, "deobfuscate")),
-}
+def _may_link(lower: str) -> bool:
+    return "http" in lower or "www." in lower or ".co" in lower or ".net" in lower or ".org" in lower
 
 
 def payload_spans(text: str, extra: Sequence[str] = ()) -> list[tuple[int, int]]:
@@ -176,7 +215,7 @@ def payload(text: str, extra: Sequence[str] = ()) -> list[str]:
 
 
 def _payload(text: str, extra: Sequence[str]) -> Iterator[re.Match[str]]:
-    for pattern in (_DIGITS, _URL, _AMOUNT) if _URL_PART.search(text) else (_DIGITS, _AMOUNT):
+    for pattern in (_DIGITS, _URL, _AMOUNT) if _may_link(text.lower()) else (_DIGITS, _AMOUNT):
         yield from pattern.finditer(text)
     for other in extra:
         yield from (m for m in re.finditer(other, text, re.I) if m[0])

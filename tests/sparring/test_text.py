@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sparring import text as text_module
 from sparring.confusables import FROM_LATIN, TO_LATIN
 from sparring.text import canonical, groups, masked, outside, payload, payload_spans
 
@@ -138,6 +139,35 @@ def test_canonical_is_its_own_canonical_form_and_contains_the_level_below(level,
     assert canonical(plain, level) == plain
     for lower in LEVELS[: LEVELS.index(level)]:
         assert canonical(canonical(text, lower), level) == plain
+
+
+def by_definition(text: str, level: str) -> str:
+    """The canonical form without any short cut: each level's whole step, again and again until nothing changes."""
+
+    def step(text: str) -> str:
+        if level == "unicode":
+            return text_module._unicode(text)
+        if level == "deobfuscate":
+            plain = by_definition(text, "unicode")
+            spaced, unspace = text_module._SPACED, text_module._unspace
+            leet, unleet = text_module._LEETISH, text_module._unleet
+            return outside(plain, payload_spans(plain), lambda part: leet.sub(unleet, spaced.sub(unspace, part)))
+        link = text_module._LINK.sub(" url ", by_definition(text, "deobfuscate").lower())
+        return " ".join(re.sub(r"\d+", "0", link).split())
+
+    while (plainer := step(text)) != text:
+        text = plainer
+    return text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@settings(deadline=None, max_examples=300)
+@given(text=st.text(chars, max_size=40) | st.lists(tricky, max_size=30).map("".join) | st.text("ae017$@ .-x", max_size=25))
+@example(text="a.comhttp://x")
+@example(text="w i n £5 f r 3 3 mp3 c4sh")
+@example(text="c a\u200b s h\u2003n 0 w")
+def test_short_cuts_change_no_canonical_form(level, text):
+    assert canonical(text, level) == by_definition(text, level)
 
 
 def test_every_look_alike_is_one_character_that_compatibility_forms_keep():
