@@ -18,6 +18,7 @@ SIZE = 5  # characters a shingle
 MISS = 0.005  # chance that a pair just at the threshold is no candidate
 PER_ROW = 16  # candidates a row that one band may add, on average; more only where nearly everything is a near duplicate
 SAMPLE = 200  # texts whose every near duplicate is looked for, to measure recall
+CHECKED = 300_000  # comparisons that measuring recall may cost
 _CHUNK = 1 << 15  # shingles at a time: they stay in the processor's cache
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd
 
@@ -188,34 +189,42 @@ def _signature(shingles: Shingles, size: int) -> np.ndarray:
 
 
 def _neighbours(shingles: Shingles, texts: np.ndarray, threshold: float) -> np.ndarray:
-    """Pairs row * n + other, row < other, of every near duplicate that `texts` have among all, by exact search."""
-    from scipy.sparse import csr_matrix
+    """Pairs row * n + other, row < other, of every near duplicate that `texts` have among all, by exact search.
 
-    if not len(texts):
-        return np.zeros(0, np.int64)
+    Two texts above the threshold share at least one of any shingles of the first that are more than 1 - threshold of its own
+    (prefix filtering; Chaudhuri, Ganti and Kaushik 2006): only the rarest are looked up. Where they still lead nearly
+    everywhere, the texts after the first `CHECKED` comparisons are passed over.
+    """
+    high = (shingles.hashes >> np.uint64(44)).astype(np.int64)
+    common = np.bincount(high, minlength=1 << 20)
     sample = _sets(shingles.take(texts))
-    wanted = np.unique(sample.indices)
+    size = np.diff(sample.indptr)
+    owner = np.repeat(np.arange(len(texts)), size)
+    order = np.lexsort((sample.indices, common[sample.indices >> 43], owner))
+    rank = np.arange(len(order)) - np.repeat(sample.indptr[:-1], size)
+    kept = order[rank <= ((1 - threshold) * size)[owner]]
+    wanted, number = np.unique(sample.indices[kept], return_inverse=True)
     maybe = np.zeros(1 << 20, bool)
     maybe[wanted >> 43] = True
-    place = np.flatnonzero(maybe[(shingles.hashes >> np.uint64(44)).astype(np.int64)])
+    place = np.flatnonzero(maybe[high])
     column = (shingles.hashes[place] >> np.uint64(1)).astype(np.int64)
     there = np.minimum(np.searchsorted(wanted, column), len(wanted) - 1)
     place, there = place[wanted[there] == column], there[wanted[there] == column]
-    start, shape = np.searchsorted(place, shingles.start), (len(shingles), len(wanted))
-    every = csr_matrix((np.ones(len(place), np.int32), there, start), shape=shape)
-    every.sum_duplicates()
-    every.data[:] = 1
-    column = np.searchsorted(wanted, sample.indices)
-    few = csr_matrix((np.ones(len(column), np.int32), column, sample.indptr), shape=(len(texts), len(wanted)))
-    pairs = []
-    for at in range(0, len(texts), 50):
-        both = (few[at : at + 50] @ every.T).tocoo()
-        row, other = both.row + at, both.col
-        enough = (both.data > threshold * np.diff(few.indptr)[row]) & (texts[row] != other)  # no similarity exceeds that share
-        row, other = texts[row[enough]], other[enough].astype(np.int64)
-        near = jaccard(shingles, row, other) > threshold
-        pairs.append(np.minimum(row, other)[near] * len(shingles) + np.maximum(row, other)[near])
-    return np.unique(np.concatenate(pairs))
+    holder = np.searchsorted(shingles.start, place, "right") - 1
+    by_shingle = np.argsort(there, kind="stable")
+    holder, first = holder[by_shingle], np.searchsorted(there[by_shingle], np.arange(len(wanted) + 1))
+    row, other, checked = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for i, text in enumerate(texts):
+        mine = number[owner[kept] == i]
+        others = np.unique(np.concatenate([holder[first[w] : first[w + 1]] for w in mine]))
+        checked += len(others)
+        if checked > CHECKED:
+            break
+        row.append(np.full(len(others), text))
+        other.append(others)
+    one, two = np.concatenate(row), np.concatenate(other)
+    near = (one != two) & (jaccard(shingles, one, two) > threshold)
+    return np.unique((np.minimum(one, two) * len(shingles) + np.maximum(one, two))[near])
 
 
 def _mixed(hashes: np.ndarray) -> np.ndarray:

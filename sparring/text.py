@@ -63,9 +63,10 @@ _SPACED = re.compile(
     r"(?<![^\W_])(?<![@$|])(?<![^\W_][.\-_*'·])[^\W_]([ .\-_*'·])[^\W_](?:\1[^\W_])+"
     r"(?![^\W_]|[@$|]|'[^\W_]|[.\-_*·][^\W_](?![^\W_]))"  # "a b f.r.e.e" is "a b free", not "abf.r.e.e"
 )
+_STRANGE = re.compile("[^\x00-\x7f£€“”‘’–—]")  # what `unicode` may change, white space apart
 # What `_LEETISH` and `_SPACED` cannot match without, at a tenth of their time; most texts have neither.
 _MAYBE_LEET = re.compile(r"[013457@$|](?:(?<=[A-Za-z].)|(?<=\$)(?=[A-Za-z]))")
-_MAYBE_SPACED = re.compile(r"[ .\-_*'·][^\W_][ .\-_*'·][^\W_](?![^\W_])")
+_MAYBE_SPACED = re.compile(r"[ .\-_*'·][^\W_][ .\-_*'·][^\W_](?![^\W_\dhHwW])")  # payload may follow: 12345, http, www
 
 
 def canonical(text: str, level: Level = "unicode") -> str:
@@ -75,21 +76,33 @@ def canonical(text: str, level: Level = "unicode") -> str:
     stacked marks, and invisible or direction-changing characters, and folds white space. `deobfuscate` further undoes
     leet and spaced-out letters outside the payload. `mask` further folds case and masks digits and URLs.
     """
-    return _LEVELS[level](text)
+    text = _readable(text)
+    if level != "unicode":
+        text = _plain(text)
+    return _masked(text) if level == "mask" else text
+
+
+def forms(text: str) -> tuple[str, str, str]:
+    """The canonical forms at `unicode`, `deobfuscate` and `mask`, each made from the one before."""
+    readable = _readable(text)
+    plain = _plain(readable)
+    return readable, plain, _masked(plain)
 
 
 def _readable(text: str) -> str:
-    if text.isascii():
-        return " ".join(text.split())
-    while (plainer := _unicode(text)) != text:  # what one step uncovers may be another step's work
+    while not _simple(text):
+        plainer = _unicode(text)  # what one step uncovers may be another step's work
+        if plainer == text:
+            return text
         text = plainer
-        if text.isascii():
-            break
-    return text
+    return " ".join(text.split())
 
 
-def _plain(text: str) -> str:
-    readable = _readable(text)
+def _simple(text: str) -> bool:
+    return text.isascii() or not _STRANGE.search(text)
+
+
+def _plain(readable: str) -> str:
     while _MAYBE_LEET.search(readable) or _MAYBE_SPACED.search(readable):
         text = outside(readable, payload_spans(readable), _deobfuscate)
         again = _readable(text)
@@ -99,18 +112,15 @@ def _plain(text: str) -> str:
     return readable
 
 
-def _masked(text: str) -> str:
-    form = masked(_plain(text))
-    while not _settled(form) and (again := masked(_plain(form))) != form:
+def _masked(plain: str) -> str:
+    form = masked(plain)
+    while not _settled(form) and (again := masked(_plain(_readable(form)))) != form:
         form = again
     return form
 
 
 def _settled(form: str) -> bool:
-    return form.isascii() and not (_may_link(form) or _MAYBE_LEET.search(form) or _MAYBE_SPACED.search(form))
-
-
-_LEVELS: dict[Level, Callable[[str], str]] = {"unicode": _readable, "deobfuscate": _plain, "mask": _masked}
+    return _simple(form) and not (_may_link(form) or _MAYBE_LEET.search(form) or _MAYBE_SPACED.search(form))
 
 
 def _unicode(text: str) -> str:

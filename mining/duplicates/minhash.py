@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparring import minhash
+from sparring.confusables import TO_LATIN
 from sparring.minhash import Near, Shingles
-from sparring.text import canonical
+from sparring.text import forms
 
 from ..probe.stats import Share, wilson
 from .pairs import Pairs
@@ -20,7 +21,9 @@ MOST = 32  # rows of one form that are paired with all that is near; any further
 _NEWLINE = 10
 
 # Letters and what is written for them fall together, either way round: "see" and "533" read the same, and so do "is" and "15".
-_SAME = dict(zip("4@31l|05$7", "aaeiiiosst", strict=True))
+# In any script: where `unicode` must choose the one that a word is written in, both readings of it end in the same letters.
+_SAME = {look: latin.lower().replace("l", "i") for look, latin in TO_LATIN.items()}
+_SAME |= dict(zip("4@31l|05$7ьηωшєεσ", "aaeiiiosstbnwweeo", strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +60,15 @@ def find(texts: Sequence[str], *, threshold: float = 0.7) -> TextDuplicates:
     the form at level `unicode` without case, white space and punctuation, in which digits and signs count as the letters that
     they stand for: leet in any place and letters spaced out in any way change nothing.
     """
-    readable = [canonical(text) for text in texts]
-    plain = [canonical(text, "deobfuscate") for text in readable]
-    forms = tuple(canonical(text, "mask") for text in plain)
+    readable, plain, masked = zip(*map(forms, texts), strict=True) if len(texts) else ((), (), ())
     changed = [
-        (r != " ".join(t.split()), p != r, f != p.lower()) for t, r, p, f in zip(texts, readable, plain, forms, strict=True)
+        (r != " ".join(t.split()), p != r, f != p.lower()) for t, r, p, f in zip(texts, readable, plain, masked, strict=True)
     ]
     undone = np.packbits(np.array(changed, bool).reshape(-1, 3), axis=1, bitorder="little")[:, 0]
-    readings = minhash.near(minhash.shingles(forms), threshold), minhash.near(folded(readable), threshold)
+    readings = minhash.near(minhash.shingles(masked), threshold), minhash.near(folded(readable), threshold)
     expanded = [_rows(reading, texts) for reading in readings]
     pairs = Pairs.of(len(texts), *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
-    return TextDuplicates(pairs, undone, forms, readings, sum(e[3] for e in expanded))
+    return TextDuplicates(pairs, undone, masked, readings, sum(e[3] for e in expanded))
 
 
 def folded(readable: Sequence[str]) -> Shingles:
