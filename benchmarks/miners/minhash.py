@@ -20,10 +20,9 @@ from typing import Any
 
 import numpy as np
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from benchmarks import shared
+from benchmarks.shared import ROOT
 from mining.duplicates import minhash
 from sparring.text import canonical, groups
 
@@ -34,7 +33,9 @@ PEER, STORED = "datasketch", "mining"
 _LEET = str.maketrans("aeiostAEIOST", "431057431057")
 _LOOKS: dict[str, str] = {}  # Cyrillic and Greek letters, several for some Latin ones
 for _look, _latin in zip(
-    "асеіјорѕхуԁԛԝһκνοραтвнкмАВЕІЈКМНОРСЅТХУΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aceijopsxydqwhkvopatbhkmABEIJKMHOPCSTXYABEZHIKMNOPTYX", strict=True
+    "асеіјорѕхуԁԛԝһκνοραтвнкмАВЕІЈКМНОРСЅТХУΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+    "aceijopsxydqwhkvopatbhkmABEIJKMHOPCSTXYABEZHIKMNOPTYX",
+    strict=True,
 ):
     _LOOKS[_latin] = _LOOKS.get(_latin, "") + _look
 
@@ -84,7 +85,7 @@ def planted(n: int, seed: int) -> Planted:
     rng, base = random.Random(seed), [r.text or "" for r in shared.sms().records]
     group = groups(base).tolist()
     words = [word for text in base for word in text.split()]
-    made = list(zip(base, group, strict=True))[:n // 2]
+    made = list(zip(base, group, strict=True))[: n // 2]
     count = n // 50
     while len(made) < n - n // 10 - count * len(DISGUISES):
         i = rng.randrange(len(base))
@@ -160,7 +161,7 @@ def datasketch(data: Planted, *, form: bool) -> dict[str, Any]:
 
 
 def rows(quick: bool) -> tuple[list[shared.Row], dict[str, Any]]:
-    """The rows of `minhash_100k` and the tables behind them; `quick`: a tenth of the texts, beside the peer's stored figures."""
+    """The rows of `minhash_100k` and their tables; `quick`: a tenth of the texts, beside the peer's stored figures."""
     data = planted(10_000 if quick else 100_000, SEED)
     if quick:
         found, peers = [ours(data)], _stored()
@@ -178,7 +179,8 @@ def rows(quick: bool) -> tuple[list[shared.Row], dict[str, Any]]:
         goal = goals.get(metric)
         out.append(shared.Row(SETTING, metric, unit, best[metric], goal=goal))
         out += [
-            shared.Row(SETTING, metric, unit, best[metric], peer[metric], name, goal, stored=quick) for name, peer in peers.items()
+            shared.Row(SETTING, metric, unit, best[metric], peer[metric], name, goal, stored=quick)
+            for name, peer in peers.items()
         ]
     return out, {"texts": len(data.texts), "threshold": THRESHOLD, "seed": SEED, "ours": best, "peers": peers}
 

@@ -14,7 +14,7 @@ from sparring.minhash import Near, Shingles
 from sparring.text import forms
 
 from ..probe.stats import Share, wilson
-from .pairs import Pairs
+from .pairs import Pairs, product
 
 UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
 MOST = 32  # rows of one form that are paired with all that is near; any further row is paired with these
@@ -106,8 +106,8 @@ def _rows(near: Near, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.
     several = np.flatnonzero(size > 1)
     one, two, similarity = np.r_[several, one], np.r_[several, two], np.r_[np.ones(len(several)), near.similarity]
     few, itself = np.minimum(size, MOST), one == two
-    first = _product(start[one], few[one], start[two], size[two])
-    rest = _product((start + few)[one], np.where(itself, 0, (size - few)[one]), start[two], few[two])
+    first = product(start[one], few[one], start[two], size[two])
+    rest = product((start + few)[one], np.where(itself, 0, (size - few)[one]), start[two], few[two])
     row, other = (np.r_[first[i], rest[i]] for i in (0, 1))
     pair = np.r_[first[2], rest[2]]
     once = ~itself[pair] | (row < other)
@@ -115,11 +115,3 @@ def _rows(near: Near, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.
     more = size - few
     out = np.where(itself, more[one] * (more[one] - 1) // 2, more[one] * more[two])
     return row, other, similarity[pair], int(out.sum())
-
-
-def _product(start: np.ndarray, count: np.ndarray, other: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Every place of [start, start + count) with every one of [other, other + times), pair by pair; and the pair's number."""
-    total = count * times
-    pair = np.repeat(np.arange(len(total)), total)
-    place = np.arange(len(pair)) - np.repeat(np.cumsum(total) - total, total)
-    return start[pair] + place // times[pair], other[pair] + place % times[pair], pair

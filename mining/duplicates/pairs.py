@@ -25,3 +25,11 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.row)
+
+
+def product(start: np.ndarray, count: np.ndarray, other: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Every place of [start, start + count) with every one of [other, other + times), pair by pair; and the pair's number."""
+    total = count * times
+    pair = np.repeat(np.arange(len(total)), total)
+    place = np.arange(len(pair)) - np.repeat(np.cumsum(total) - total, total)
+    return start[pair] + place // times[pair], other[pair] + place % times[pair], pair
