@@ -109,26 +109,26 @@ def near(shingles: Shingles, threshold: float) -> Near:
     some = shingles.take(texts)
     pair, complete = _candidates(some, threshold)
     row, other = np.divmod(pair, max(len(texts), 1))
-    similarity = jaccard(some, row, other)
-    kept = similarity > threshold
+    both, either = overlap(some, row, other)
+    kept = both > threshold * either
     known = _neighbours(some, np.arange(0, len(texts), max(1, -(-len(texts) // SAMPLE))), threshold)
     found = int(np.isin(known, pair[kept]).sum())
     row, other = np.sort(np.stack([texts[row[kept]], texts[other[kept]]]), 0)
-    order = np.lexsort((other, row))
-    return Near(same, row[order], other[order], similarity[kept][order].astype(np.float32), found, len(known), complete)
+    order, similarity = np.lexsort((other, row)), both[kept] / either[kept]
+    return Near(same, row[order], other[order], similarity[order].astype(np.float32), found, len(known), complete)
 
 
-def jaccard(shingles: Shingles, row: np.ndarray, other: np.ndarray, chunk: int = 50_000) -> np.ndarray:
-    """(m,) float64: similarity of the sets of shingles of texts `row` (m,) and `other` (m,), two empty ones 0."""
+def overlap(shingles: Shingles, row: np.ndarray, other: np.ndarray, chunk: int = 50_000) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) int each: shingles in both sets and in either, of texts `row` (m,) and `other` (m,)."""
     texts, place = np.unique(np.r_[row, other], return_inverse=True)
     sets = _sets(shingles.take(texts))
     a, b = place[: len(row)], place[len(row) :]
-    size, out = np.diff(sets.indptr), np.zeros(len(row))
+    both = np.zeros(len(row), np.int64)
     for start in range(0, len(row), chunk):
         i, j = a[start : start + chunk], b[start : start + chunk]
-        both = np.diff(sets[i].multiply(sets[j]).indptr)
-        out[start : start + chunk] = both / np.maximum(size[i] + size[j] - both, 1)
-    return out
+        both[start : start + chunk] = np.diff(sets[i].multiply(sets[j]).indptr)
+    size = np.diff(sets.indptr)
+    return both, size[a] + size[b] - both
 
 
 def _sets(shingles: Shingles) -> Any:
@@ -223,7 +223,8 @@ def _neighbours(shingles: Shingles, texts: np.ndarray, threshold: float) -> np.n
         row.append(np.full(len(others), text))
         other.append(others)
     one, two = np.concatenate(row), np.concatenate(other)
-    near = (one != two) & (jaccard(shingles, one, two) > threshold)
+    both, either = overlap(shingles, one, two)
+    near = (one != two) & (both > threshold * either)
     return np.unique((np.minimum(one, two) * len(shingles) + np.maximum(one, two))[near])
 
 

@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from . import minhash
 from .confusables import FROM_LATIN, TO_LATIN
 
 Level = Literal["unicode", "deobfuscate", "mask"]
+MANY = 50_000  # rows from which `groups` no longer compares all pairs, whose number grows with the square
 
 _WORD, _LATIN = re.compile(r"\w+"), re.compile("[A-Za-z]")
 _LATINISE = str.maketrans(TO_LATIN)
@@ -264,12 +266,20 @@ def near_pairs(
 
 
 def groups(texts: Sequence[str], threshold: float = 0.7, chunk: int = 2000) -> np.ndarray:
-    """(n,) int: near-duplicate group of each row, numbered by first appearance: connected components of `near_pairs`."""
+    """(n,) int: near-duplicate group of each row, numbered by first appearance: connected components of `near_pairs`.
+
+    Of more than `MANY` rows only those pairs are verified that MinHash proposes: of pairs just above 0.7 it misses 0.5%, of
+    others fewer. On the SMS set and on 30,000 rows grown from it the groups were those of exact search, every one.
+    """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
     if not len(texts):
         return np.zeros(0, np.int64)
-    row, other = near_pairs(texts, threshold=threshold, chunk=chunk)
+    if len(texts) > MANY:
+        near = minhash.near(minhash.shingles([masked(t) for t in texts]), threshold)
+        row, other = np.r_[np.arange(len(texts)), near.row], np.r_[near.same, near.other]
+    else:
+        row, other = near_pairs(texts, threshold=threshold, chunk=chunk)
     graph = coo_matrix((np.ones(len(row), np.int8), (row, other)), shape=(len(texts), len(texts)))
     return connected_components(graph, directed=False)[1]

@@ -267,6 +267,15 @@ def test_groups_of_short_texts(texts, expected):
     assert groups(texts).tolist() == expected
 
 
+def test_groups_of_many_rows_are_those_of_exact_search(monkeypatch):
+    texts = [*campaign(0), *campaign(1), "ok", "OK", "", "u 2", "u 7", *(f"win £{i} at shop{i}.com" for i in range(40))]
+    exact = groups(texts)
+    monkeypatch.setattr(text_module, "MANY", 10)
+    found = groups(texts)
+    assert found.dtype.kind == "i"
+    assert found.tolist() == exact.tolist()
+
+
 # --- the shared definitions -----------------------------------------------------------------------------------------
 
 
@@ -289,6 +298,11 @@ def sms(yardstick) -> list[str]:
 
 
 def test_same_groups_as_the_yardstick(yardstick, sms):
+    assert (groups(sms) == yardstick.groups(sms)).all()
+
+
+def test_same_groups_of_many_rows_as_the_yardstick(yardstick, sms, monkeypatch):
+    monkeypatch.setattr(text_module, "MANY", 1000)
     assert (groups(sms) == yardstick.groups(sms)).all()
 
 
