@@ -1,4 +1,4 @@
-"""Makes the environments of the attack peers: `python benchmarks/peers/setup.py [textattack] [nlpaug] [pyrit]`.
+"""Makes the environments of the peers: `python benchmarks/peers/setup.py [textattack] [nlpaug] [pyrit] [datasketch]`.
 
 Each stands in .venv-peers/NAME at the root of the repository, never in ours, with the versions that NAME.txt beside this file
 lists. What is there already stays; a changed list or a changed script makes it anew. Only the standard library is used here.
@@ -20,7 +20,8 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1] / ".venv-peers"
-PEERS = ("textattack", "nlpaug", "pyrit")
+PEERS = ("textattack", "nlpaug", "pyrit", "datasketch")
+WITHOUT_TORCH = ("datasketch",)
 TORCH = "torch==2.13.0"
 STOPWORDS = "llama-index-core==0.14.25"
 WORDNET = ("wordnet-base", "wordnet-sense-index")
@@ -51,7 +52,7 @@ def commands(name: str) -> list[list[str]]:
     pins = str(HERE / f"{name}.txt")
     return [
         [sys.executable, "-m", "venv", "--clear", str(ROOT / name)],
-        [*pip, "--constraint", pins, TORCH],
+        *([] if name in WITHOUT_TORCH else [[*pip, "--constraint", pins, TORCH]]),
         [*pip, "--no-deps", "--requirement", pins],
     ]
 

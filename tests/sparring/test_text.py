@@ -12,8 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from sparring import text as text_module
 from sparring.confusables import FROM_LATIN, TO_LATIN
-from sparring.text import canonical, groups, masked, outside, payload, payload_spans
+from sparring.text import canonical, forms, groups, masked, outside, payload, payload_spans
 
 LEVELS = ("unicode", "deobfuscate", "mask")
 ROOT = pathlib.Path(__file__).parents[2]
@@ -122,9 +123,11 @@ def test_mask(text, expected):
 
 
 chars = st.characters(exclude_categories=())  # lone surrogates too
-tricky = st.sampled_from([*"aeist AEIST 0134578 @$!| .-_*'· \n дяй αλά աժ", *TO_LATIN, "\u0301", "\u0306", "\u0308", "\u0336",
-                          "\u200b", "\u202e", "\ufb01", "①", "क", "\u093f", "\u0e33", "ᄀ", "ᅡ", "が", "ﾞ", "İ", "ẞ", "ﬀ",
-                          "🅰", "🅕", "\u1fb3", "www.", ".com", "http://", "£5", "12345"])  # fmt: skip
+tricky = st.sampled_from([
+    *"£€“”‘’–—aeist AEIST 0134578 @$!| .-_*'· \n дяй αλά աժ", *TO_LATIN, "\u0301", "\u0306", "\u0308", "\u0336", "\u200b",
+    "\u202e", "\ufb01", "①", "क", "\u093f", "\u0e33", "ᄀ", "ᅡ", "が", "ﾞ", "İ", "ẞ", "ﬀ", "🅰", "🅕", "\u1fb3", "www.", ".com",
+    "http://", "£5", "12345",
+])  # fmt: skip
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -138,6 +141,37 @@ def test_canonical_is_its_own_canonical_form_and_contains_the_level_below(level,
     assert canonical(plain, level) == plain
     for lower in LEVELS[: LEVELS.index(level)]:
         assert canonical(canonical(text, lower), level) == plain
+
+
+def by_definition(text: str, level: str) -> str:
+    """The canonical form without any short cut: each level's whole step, again and again until nothing changes."""
+
+    def step(text: str) -> str:
+        if level == "unicode":
+            return text_module._unicode(text)
+        if level == "deobfuscate":
+            plain = by_definition(text, "unicode")
+            spaced, unspace = text_module._SPACED, text_module._unspace
+            leet, unleet = text_module._LEETISH, text_module._unleet
+            return outside(plain, payload_spans(plain), lambda part: leet.sub(unleet, spaced.sub(unspace, part)))
+        link = text_module._LINK.sub(" url ", by_definition(text, "deobfuscate").lower())
+        return " ".join(re.sub(r"\d+", "0", link).split())
+
+    while (plainer := step(text)) != text:
+        text = plainer
+    return text
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@settings(deadline=None, max_examples=300)
+@given(text=st.text(chars, max_size=40) | st.lists(tricky, max_size=30).map("".join) | st.text("ae017$@ .-x", max_size=25))
+@example(text="a.comhttp://x")
+@example(text="H.j.Yhttp://x")
+@example(text="H.j.Y12345 H.j.Ywww.x")
+@example(text="w i n £5 f r 3 3 mp3 c4sh")
+@example(text="c a\u200b s h\u2003n 0 w")
+def test_short_cuts_change_no_canonical_form(level, text):
+    assert canonical(text, level) == by_definition(text, level) == forms(text)[LEVELS.index(level)]
 
 
 def test_every_look_alike_is_one_character_that_compatibility_forms_keep():
@@ -233,6 +267,15 @@ def test_groups_of_short_texts(texts, expected):
     assert groups(texts).tolist() == expected
 
 
+def test_groups_of_many_rows_are_those_of_exact_search(monkeypatch):
+    texts = [*campaign(0), *campaign(1), "ok", "OK", "", "u 2", "u 7", *(f"win £{i} at shop{i}.com" for i in range(40))]
+    exact = groups(texts)
+    monkeypatch.setattr(text_module, "MANY", 10)
+    found = groups(texts)
+    assert found.dtype.kind == "i"
+    assert found.tolist() == exact.tolist()
+
+
 # --- the shared definitions -----------------------------------------------------------------------------------------
 
 
@@ -255,6 +298,11 @@ def sms(yardstick) -> list[str]:
 
 
 def test_same_groups_as_the_yardstick(yardstick, sms):
+    assert (groups(sms) == yardstick.groups(sms)).all()
+
+
+def test_same_groups_of_many_rows_as_the_yardstick(yardstick, sms, monkeypatch):
+    monkeypatch.setattr(text_module, "MANY", 1000)
     assert (groups(sms) == yardstick.groups(sms)).all()
 
 

@@ -1,0 +1,117 @@
+"""Near-duplicate texts, disguised ones too: by MinHash in two readings of each text, every pair verified exactly."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparring import minhash
+from sparring.confusables import TO_LATIN
+from sparring.minhash import Near, Shingles
+from sparring.text import forms
+
+from ..probe.stats import Share, wilson
+from .pairs import Pairs, product
+
+UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
+MOST = 32  # rows of one form that are paired with all that is near; any further row is paired with these
+_NEWLINE = 10
+
+# Letters and what is written for them fall together, either way round: "see" and "533" read the same, and so do "is" and "15".
+# In any script: where `unicode` must choose the one that a word is written in, both readings of it end in the same letters.
+_SAME = {look: latin.lower().replace("l", "i") for look, latin in TO_LATIN.items()}
+_SAME |= dict(zip("4@31l|05$7ьηωшєεσ", "aaeiiiosstbnwweeo", strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class TextDuplicates:
+    """`pairs`: near duplicates with their similarity, the higher of the two readings'; `undone` (n,) uint8: which levels of the
+    canonical form changed a row (`UNDONE`); `forms`: each row's form at level `mask`. The texts themselves stay as they came.
+
+    `readings` are the masked form's and the folded one's pairs of distinct forms, without `MOST`. At most `left_out`
+    pairs are missing from `pairs` because more than `MOST` rows have one form; each of their rows is in others.
+    """
+
+    pairs: Pairs
+    undone: np.ndarray
+    forms: tuple[str, ...]
+    readings: tuple[Near, Near]
+    left_out: int
+
+    @property
+    def recall(self) -> Share | None:
+        """Share of near pairs that were found, of a sample that was searched exactly, with its interval; None without any."""
+        found, sampled = (sum(getattr(reading, name) for reading in self.readings) for name in ("found", "sampled"))
+        return wilson(found, sampled) if sampled else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether each pair that shares a band was looked at; false only where nearly everything is a near duplicate."""
+        return all(reading.complete for reading in self.readings)
+
+
+def find(texts: Sequence[str], *, threshold: float = 0.7) -> TextDuplicates:
+    """Pairs of texts whose character 5-grams have a Jaccard similarity above `threshold` in one of two readings.
+
+    *Masked*: the canonical form at level `mask`, which one campaign's texts share whatever their numbers and links. *Folded*:
+    the form at level `unicode` without case, white space and punctuation, in which digits and signs count as the letters that
+    they stand for: leet in any place and letters spaced out in any way change nothing.
+    """
+    readable, plain, masked = zip(*map(forms, texts), strict=True) if len(texts) else ((), (), ())
+    changed = [
+        (r != " ".join(t.split()), p != r, f != p.lower()) for t, r, p, f in zip(texts, readable, plain, masked, strict=True)
+    ]
+    undone = np.packbits(np.array(changed, bool).reshape(-1, 3), axis=1, bitorder="little")[:, 0]
+    readings = minhash.near(minhash.shingles(masked), threshold), minhash.near(folded(readable), threshold)
+    expanded = [_rows(reading, texts) for reading in readings]
+    pairs = Pairs.of(len(texts), *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
+    return TextDuplicates(pairs, undone, masked, readings, sum(e[3] for e in expanded))
+
+
+def folded(readable: Sequence[str]) -> Shingles:
+    """Shingles of texts at level `unicode` (white space is single blanks) as the eye takes them: see `find`."""
+    codes = np.frombuffer("".join(f"{text}\n" for text in readable).lower().encode("utf-32-le", "surrogatepass"), np.uint32)
+    if not len(codes):
+        return minhash.of_codes(codes, np.zeros(0, np.int64))
+    there = np.flatnonzero(np.bincount(codes))
+    letter = np.zeros(there[-1] + 1, np.uint32)
+    letter[there] = [_letter(chr(c)) for c in there]
+    codes = letter[codes]
+    codes = codes[codes > 0]
+    ends = np.flatnonzero(codes == _NEWLINE)
+    length = np.diff(ends, prepend=-1) - 1
+    filled = np.where(length > 0, np.maximum(length, minhash.SIZE), 0)
+    times = np.ones(len(codes), np.int64)
+    times[ends] = filled - length  # the newline itself where a short text is filled up
+    return minhash.of_codes(np.repeat(codes, times), filled)
+
+
+def _letter(sign: str) -> int:
+    """The code point of what `sign` is read as, 0 of what is passed over."""
+    kind = unicodedata.category(sign)[0]
+    kept = sign == "\n" or sign in _SAME or kind in "LMN" or (kind == "S" and not sign.isascii())
+    return ord(_SAME.get(sign, sign)) if kept else 0
+
+
+def _rows(near: Near, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Pairs of forms to pairs of rows, with their similarity, and how many were left out for `MOST`."""
+    order = np.argsort(near.same, kind="stable")  # rows of one form stand together, `start` at its first
+    form, start, size = np.unique(near.same[order], return_index=True, return_counts=True)
+    for at, count in zip(start[size > MOST], size[size > MOST], strict=True):
+        order[at : at + count] = sorted(order[at : at + count], key=lambda i: texts[i])  # not as the rows happen to stand
+    one, two = np.searchsorted(form, near.row), np.searchsorted(form, near.other)
+    several = np.flatnonzero(size > 1)
+    one, two, similarity = np.r_[several, one], np.r_[several, two], np.r_[np.ones(len(several)), near.similarity]
+    few, itself = np.minimum(size, MOST), one == two
+    first = product(start[one], few[one], start[two], size[two])
+    rest = product((start + few)[one], np.where(itself, 0, (size - few)[one]), start[two], few[two])
+    row, other = (np.r_[first[i], rest[i]] for i in (0, 1))
+    pair = np.r_[first[2], rest[2]]
+    once = ~itself[pair] | (row < other)
+    row, other, pair = order[row[once]], order[other[once]], pair[once]
+    more = size - few
+    out = np.where(itself, more[one] * (more[one] - 1) // 2, more[one] * more[two])
+    return row, other, similarity[pair], int(out.sum())
