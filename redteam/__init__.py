@@ -10,6 +10,8 @@ PARTS = {
         "bandit": f"{_ATTACKS}.bandit:Bandit",
         "evolution": f"{_ATTACKS}.evolution:Evolution",
         "learned": f"{_ATTACKS}.learned:Learned",
+        "pair": f"{_ATTACKS}.pair:Pair",
+        "tap": f"{_ATTACKS}.tap:Tap",
     },
     "judge": {
         "all": f"{_JUDGES}.criteria:All",
