@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from sparring import refs, registry
+from sparring import refs, registry, retrain
 from sparring.context import Context
 from sparring.operators.base import Operator
 from sparring.protocols import TextModel
 from sparring.record import Generator
+from sparring.retrain import Trained
 
 from . import engine
 from .knowledge import Knowledge
@@ -35,6 +36,8 @@ def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) 
     own = dict(part.settings)
     if "model" in takes:
         own["model"] = text_model(ctx)
+    if second := surrogate(ctx):
+        own["surrogate"] = second.target
     if "words" in takes and "words" not in own:
         own["words"] = benign_words(ctx)
     return registry.make("attack", part.kind, **registry.offered("attack", part.kind, offers) | own)
@@ -55,6 +58,16 @@ def _text_model(settings: str, base: str) -> TextModel:
     """Its weights are loaded once for all units; `base` is where its reference counts from."""
     own = json.loads(settings)
     return registry.make("text_model", own.pop("kind"), **own)
+
+
+def surrogate(ctx: Context) -> Trained | None:
+    """The second target that the strategy names, trained on the training rows if the job can train it; kept in the run."""
+    part = ctx.job.attack.strategy
+    if not (named := dict(part.settings.get("surrogate") or {})) or "surrogate" not in registry.takes("attack", part.kind):
+        return None
+    made = registry.make("target", named.pop("kind"), **named)
+    made = made.under(ctx.policy) if hasattr(made, "under") else made
+    return retrain.fit(ctx, "surrogate", ctx.corpus.by("train"), seed=ctx.job.seed, other=made)
 
 
 def benign_words(ctx: Context) -> tuple[str, ...]:

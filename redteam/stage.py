@@ -43,8 +43,9 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     operators = ctx.operators()
     # A strategy that makes nothing of what warm-up learns is spared it.
     budget = job.attack.warmup if "knowledge" in registry.takes("attack", job.attack.strategy.kind) else 0
+    asked = parts.surrogate(ctx)  # where there is one, it is asked, and the target is spared
     settings = {
-        **ctx.key, "target": trained.key, "warmup": budget, "operators": job.attack.operators,
+        **ctx.key, "target": (asked or trained).key, "warmup": budget, "operators": job.attack.operators,
         "guide": job.mining.embedder,
         "code": source_of(warmup, surrogate, knowledge, *map(type, operators.values())),
     }  # fmt: skip
@@ -53,7 +54,7 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
         violating = [r.text or "" for r in attackable(ctx, ctx.corpus.by("train", violating=True))]
         benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
         return warmup.learn(
-            lambda t: violation_scores(trained.target, t, failed_ok=True),
+            lambda t: violation_scores((asked or trained).target, t, failed_ok=True),
             violating,
             benign,
             operators,
@@ -64,7 +65,7 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 
     known = Knowledge.from_json(ctx.run.json(path, settings, make))
     strategy = parts.strategy(ctx, known, ctx.operators(known.phrase_texts))
-    return replace(known, queries=known.queries + strategy.queries)
+    return replace(known, queries=(0 if asked else known.queries) + strategy.queries)
 
 
 def attack(
@@ -82,6 +83,7 @@ def attack(
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
         "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
+        "surrogate": (second := parts.surrogate(ctx)) and second.key,
         "code": source_of(
             engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
         ),

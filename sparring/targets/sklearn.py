@@ -8,12 +8,14 @@ import numpy as np
 
 from ..jobs import Count
 from .base import TrainableTarget
+from .linear import LinearSwaps
 
 
 class SklearnTarget(TrainableTarget):
     """TF-IDF over words (1-2 grams) and characters (2-5 grams) with logistic regression, saved by skops."""
 
     kind = "sklearn"
+    gradients = True
 
     class Settings(TrainableTarget.Settings):
         features: Literal["word", "word+char"] = "word+char"
@@ -24,6 +26,7 @@ class SklearnTarget(TrainableTarget):
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self._pipeline: Any = None
+        self._swaps: LinearSwaps | None = None
 
     def fit(self, texts: Sequence[str], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -45,6 +48,15 @@ class SklearnTarget(TrainableTarget):
         if len(samples):
             out[:, self._pipeline[-1].classes_] = self._pipeline.predict_proba(list(samples))
         return out
+
+    def swap_gains(
+        self, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str]
+    ) -> list[np.ndarray]:
+        self.check_fitted()
+        if self._swaps is None:
+            violating = [number != 0 for number in self._pipeline[-1].classes_]
+            self._swaps = LinearSwaps(self._pipeline, violating, self.who)
+        return [self._swaps.gains(text, mine, words) for text, mine in zip(samples, spans, strict=True)]
 
     def write(self, folder: pathlib.Path) -> None:
         import skops.io

@@ -61,7 +61,7 @@ def test_a_strategy_is_deterministic_ends_and_proposes_sound_candidates(made, na
         assert all(isinstance(c, Candidate) and c.steps for c in first)
         for candidate in first:
             assert all(p in canonical(candidate.text) for p in payload(SEED.text)), candidate.text
-    assert len({c.text for c in play(False)}) > 10
+    assert len({c.text for c in play(False)}) >= 10
 
 
 @pytest.mark.parametrize("guide", [None, DummyEmbedder()])
