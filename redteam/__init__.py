@@ -10,6 +10,10 @@ PARTS = {
         "bandit": f"{_ATTACKS}.bandit:Bandit",
         "evolution": f"{_ATTACKS}.evolution:Evolution",
         "learned": f"{_ATTACKS}.learned:Learned",
+        "hotflip": f"{_ATTACKS}.hotflip:HotFlip",
+        "pair": f"{_ATTACKS}.pair:Pair",
+        "tap": f"{_ATTACKS}.tap:Tap",
+        "transfer": f"{_ATTACKS}.transfer:Transfer",
     },
     "judge": {
         "all": f"{_JUDGES}.criteria:All",

@@ -38,7 +38,7 @@ def clause(record: Record) -> Values:
 
 def family(record: Record) -> Values:
     """Each family of operators in its chain: by the strongest alone, whatever dilution takes part in would be dilution."""
-    return tuple(sorted({registry.find("operator", step.name).family for step in record.operators})) or ("none",)
+    return tuple(sorted({registry.family(step.name) for step in record.operators})) or ("none",)
 
 
 def language(record: Record) -> Values:
@@ -167,7 +167,9 @@ def reachable(ctx: Context) -> tuple[Values, ...]:
     written = [part.id for c in allowed for part in c.clauses]
     if ctx.job.synth.model:
         languages.add(ctx.policy.language)
-    families = {registry.find("operator", name).family for name in ctx.job.attack.operators}
+    kind = ctx.job.attack.strategy.kind
+    by = ctx.job.attack.operators if "operators" in registry.takes("attack", kind) else registry.find("attack", kind).makes
+    families = {registry.family(name) for name in by}
     named = dict.fromkeys([*sorted(clauses), *(written if ctx.job.synth.model else ())])
     return tuple(named), tuple(sorted(families)), tuple(sorted(languages))
 

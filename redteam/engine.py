@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, TypeAlias
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from sparring.protocols import Judge, Target, Verdict, violation_scores
 from sparring.record import Step, digest
@@ -46,20 +47,39 @@ class Told:
     reason: str
 
 
-Search: TypeAlias = Generator[list[Candidate], list[Told], None]
+class Ask(ABC):
+    """What a search may yield beside candidates: it is sent the answer. Whatever the living searches ask for at one time is
+    answered in one call, so an answer must not depend on what else is in it."""
+
+    queries: ClassVar[int] = 0  # scores of the target that an answer counts as
+
+    @property
+    def asks(self) -> int:
+        """Prompts to a language model in it."""
+        return 0
+
+    @classmethod
+    @abstractmethod
+    def answer(cls, asked: Sequence[Any], target: Target) -> list[Any]:
+        """An answer to each of `asked`, which are of this class, in order."""
+
+
+Search: TypeAlias = Generator["list[Candidate] | Ask", Any, None]
 
 
 class Attack(ABC):
     """A strategy. Authors write one hook, the search for one seed; many of them run at once, in lockstep."""
 
     queries: int = 0  # scores of a target that went into training it; they count as warm-up
+    gradients: ClassVar[bool] = False  # capability that it asks of a target
+    makes: ClassVar[Mapping[str, str]] = MappingProxyType({})  # steps that no operator made, and the family of each
 
     @abstractmethod
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
         """Yields candidates in order of preference and receives what came of them, in the same order.
 
-        `score` is the target's for the seed itself. The generator is closed at the first success or when the
-        budget is spent; when it returns, the seed has survived.
+        `score` is the target's for the seed itself. It may also yield an `Ask` and receives the answer. The generator is
+        closed at the first success or when the budget is spent; when it returns, the seed has survived.
         """
 
 
@@ -71,6 +91,7 @@ class Outcome:
     clean_score: float
     status: Status
     queries: int = 1
+    prompts: int = 0  # that a language model was asked for it
     evaded: bool = False
     sample: Candidate | None = None
     score: float | None = None
@@ -82,12 +103,25 @@ class Outcome:
 class _Live:
     outcome: Outcome
     search: Search
-    proposed: list[Candidate]
     seen: set[str]
     payload: list[str]
     room: float
+    asked: Ask | None = None
+    proposed: list[Candidate] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     idle: int = 0
+
+    def hear(self, answer: Any) -> None:
+        """Sends the search an answer; None starts it."""
+        try:
+            said = self.search.send(answer)
+        except StopIteration:
+            said = []
+        self.asked, self.proposed = (said, []) if isinstance(said, Ask) else (None, said)
+
+    def end(self) -> None:
+        self.search.close()
+        self.asked, self.proposed = None, []
 
     def refuse(self, i: int, reason: str, *, hit: bool = False) -> None:
         self.told[i] = Told(self.told[i].candidate, self.told[i].score, hit, reason)
@@ -112,10 +146,12 @@ def attack(
     A success is a candidate that the target calls benign at its threshold, raw and after canonical form `unicode`,
     that keeps the payload and the length, and that the judge holds valid. Results depend on `seed` and not on `window`.
     """
-    queue, out = iter(seeds), []
-    live: list[_Live] = []
+    queue = iter(seeds)
+    live, out = list[_Live](), list[Outcome]()
     while True:
         fresh = list(itertools.islice(queue, window - len(live)))
+        if not fresh and not live:
+            return out
         clean = violation_scores(target, [s.text for s in fresh], failed_ok=True)
         for item, score in zip(fresh, clean.tolist(), strict=True):
             status: Status = "failed" if math.isnan(score) else "missed" if score <= target.threshold else "survived"
@@ -123,16 +159,30 @@ def attack(
             out.append(outcome)
             if outcome.status == "survived" and budget > 1:
                 search = strategy.search(item, float(score), target.threshold, Random(digest(seed, item.id)))
-                proposed = next(search, [])
                 kept = payload(canonical(item.text), payload_patterns)
-                room = longer * len(item.text) + SLACK
-                live.append(_Live(outcome, search, proposed, {item.text}, kept, room))
-        if not live:
-            if not fresh:
-                return out
-            continue
-        _tick(live, target, judge, budget, judge_budget)
+                live.append(_Live(outcome, search, {item.text}, kept, longer * len(item.text) + SLACK))
+                live[-1].hear(None)
+        _answer(live, target, budget)
         live = [one for one in live if one.proposed]
+        _tick(live, target, judge, budget, judge_budget)
+        live = [one for one in live if one.proposed or one.asked]
+
+
+def _answer(live: list[_Live], target: Target, budget: int) -> None:
+    """Answers what searches ask for, all of a kind together, until each proposes candidates or is over."""
+    while asking := [(one, one.asked) for one in live if one.asked]:
+        for kind in dict.fromkeys(type(asked) for _, asked in asking):
+            mine = []
+            for one, asked in asking:
+                if type(asked) is kind and one.outcome.queries + kind.queries <= budget:
+                    mine.append((one, asked))
+                elif type(asked) is kind:
+                    one.end()
+            answers = kind.answer([asked for _, asked in mine], target) if mine else []
+            for (one, asked), answer in zip(mine, answers, strict=True):
+                one.outcome.queries += kind.queries
+                one.outcome.prompts += asked.asks
+                one.hear(answer)
 
 
 def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int) -> None:
@@ -164,9 +214,10 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_bu
     for one in live:
         spent = one.outcome.queries >= budget or len(one.outcome.rejected) >= judge_budget
         done = one.outcome.status == "success" or spent or one.idle >= PATIENCE
-        one.proposed = [] if done else _tell(one.search, one.told)
         if done:
-            one.search.close()
+            one.end()
+        else:
+            one.hear(one.told)
 
 
 def _unfit(one: _Live, candidate: Candidate) -> str:
@@ -222,10 +273,3 @@ def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
         else:
             outcome.status, outcome.sample = "success", answer.candidate
             outcome.score, outcome.verdict = answer.score, verdict
-
-
-def _tell(search: Search, answers: list[Told]) -> list[Candidate]:
-    try:
-        return search.send(answers)
-    except StopIteration:
-        return []

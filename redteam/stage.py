@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -14,13 +14,13 @@ from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.operators.base import Operator
 from sparring.protocols import violation_scores
-from sparring.record import BENIGN, Generator, Record, Step, digest, synthetic
+from sparring.record import BENIGN, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
 from sparring.retrain import Trained
 from sparring.store import source_of
 from sparring.text import canonical
 
-from . import engine, knowledge, surrogate, warmup
+from . import engine, knowledge, parts, surrogate, warmup
 from .archive import elites as elites  # the loop asks it of this stage
 from .engine import Seed
 from .knowledge import Knowledge
@@ -42,8 +42,11 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     """Warm-up on training rows: what the attacker knows before it meets a seed."""
     job = ctx.job
     operators = ctx.operators()
+    # A strategy that makes nothing of what warm-up learns is spared it.
+    budget = job.attack.warmup if "knowledge" in registry.takes("attack", job.attack.strategy.kind) else 0
+    asked = parts.surrogate(ctx)  # where there is one, it is asked, and the target is spared
     settings = {
-        **ctx.key, "target": trained.key, "warmup": job.attack.warmup, "operators": job.attack.operators,
+        **ctx.key, "target": (asked or trained).key, "warmup": budget, "operators": job.attack.operators,
         "guide": job.mining.embedder,
         "code": source_of(warmup, surrogate, knowledge, *map(type, operators.values())),
     }  # fmt: skip
@@ -52,25 +55,18 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
         violating = [r.text or "" for r in attackable(ctx, ctx.corpus.by("train", violating=True))]
         benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
         return warmup.learn(
-            lambda t: violation_scores(trained.target, t, failed_ok=True),
+            lambda t: violation_scores((asked or trained).target, t, failed_ok=True),
             violating,
             benign,
             operators,
-            budget=job.attack.warmup,
+            budget=budget,
             seed=job.seed,
             guide=ctx.embedder,
         ).to_json()
 
     known = Knowledge.from_json(ctx.run.json(path, settings, make))
-    strategy = _strategy(ctx, known, ctx.operators(known.phrase_texts))
-    return replace(known, queries=known.queries + strategy.queries)
-
-
-def _strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
-    part = ctx.job.attack.strategy
-    offers = {"operators": operators, "knowledge": known, "guide": ctx.embedder}
-    offers |= {"longer": ctx.job.judges.longer, "near": 1 - ctx.job.judges.cosine}
-    return registry.make("attack", part.kind, **registry.offered("attack", part.kind, offers) | part.settings)
+    strategy = parts.strategy(ctx, known, ctx.operators(known.phrase_texts))
+    return replace(known, queries=(0 if asked else known.queries) + strategy.queries)
 
 
 def attack(
@@ -82,10 +78,13 @@ def attack(
     seeds = attackable(ctx, seeds)
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts, only)
-    strategy = _strategy(ctx, known, operators)
+    strategy = parts.strategy(ctx, known, operators)
+    # What makes nothing of operators has nothing to show where some alone are asked for.
+    idle = bool(only) and "operators" not in registry.takes("attack", job.strategy.kind)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
         "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
+        "surrogate": (second := parts.surrogate(ctx)) and second.key,
         "code": source_of(
             engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
         ),
@@ -101,7 +100,7 @@ def attack(
                 trained.target,
                 [Seed(s.id, s.text or "", s.label_name, s.clause) for s in chunk],
                 ctx.judges.filter,
-                budget=job.budget,
+                budget=1 if idle else job.budget,
                 judge_budget=job.judge_budget,
                 seed=ctx.job.seed,
                 longer=ctx.job.judges.longer,
@@ -143,9 +142,10 @@ def twins(
     tried: dict[str, Record] = {}
     for record in attacked:
         rng = Random(digest(ctx.job.seed, record.id))
-        for parent in rng.sample(nearest, min(TRIED, len(nearest))):
-            text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in record.operators], rng)
-            twin = replace(_child(ctx, parent, text, record.operators, round), pair_id=record.pair_id)
+        steps = [s for s in record.operators if s.name in operators]  # a rewrite by a language model has no twin
+        for parent in rng.sample(nearest, min(TRIED, len(nearest))) if steps else ():
+            text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
+            twin = replace(_child(ctx, parent, text, steps, round), pair_id=record.pair_id)
             tried.setdefault(twin.id, twin)
     score = dict(zip(tried, violation_scores(trained.target, [t.text or "" for t in tried.values()]).tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
@@ -193,7 +193,7 @@ def _child(ctx: Context, parent: Record, text: str, operators: Any, round: int) 
     return synthetic(
         work=["attack", name, parent.id, text, operators, ctx.job.seed, round],
         text=text, language=parent.language, label_name=parent.label_name, clause=parent.clause, severity=parent.severity,
-        policy=ctx.policy.name, policy_version=ctx.policy.version, generator=Generator(name=name, seed=ctx.job.seed),
+        policy=ctx.policy.name, policy_version=ctx.policy.version, generator=parts.generator(ctx, name),
         parent_ids=(parent.id,), root_ids=parent.root_ids, operators=tuple(operators), round=round,
         group=parent.group, split=parent.split,
     )  # fmt: skip
@@ -211,6 +211,7 @@ def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult
             text=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
             judge_score=o.verdict.score if o.verdict else None, audit=audit.get(id(o)),
             refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
+            prompts=o.prompts,
         )
         for o in found
     ]  # fmt: skip
@@ -230,4 +231,5 @@ def _counts(done: Sequence[AttackResult]) -> dict[str, Any]:
         "asr": sum(r.evaded for r in attacked) / max(1, len(attacked)),
         "accepted": sum(r.status == "success" for r in done),
         "rejected": sum(len(r.refused) for r in done),
+        **({"prompts": sum(r.prompts for r in done)} if any(r.prompts for r in done) else {}),
     }

@@ -25,6 +25,7 @@ def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
     for name in [*job.attack.operators, *job.attack.held_out]:
         registry.make("operator", name)  # a missing extra shows here, before any work
+    _strategy(job, rules)
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)
     _target(job, rules)
@@ -54,6 +55,38 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
             families.check(asked["model"], job.synth.model.settings.get("model"))
     for criterion in settings.get("criteria", ()):
         _look("criterion", registry.settings("criterion", criterion), job)
+
+
+def _strategy(job: Job, rules: Policy) -> None:
+    """Whether there is what the strategy works with: a language model, a target's gradients, a second target."""
+    part = job.attack.strategy
+    kind, strategy = part.kind, registry.find("attack", part.kind)
+    if "model" in registry.takes("attack", kind):
+        named = part.settings.get("model")
+        if named is None and job.synth.model is None:
+            raise JobError(
+                f"attack {kind!r} asks a language model, and the job names none. Fix: `synth.model`, or one of its own: "
+                f"strategy: {{kind: {kind}, model: {{kind: openai, model: NAME, base_url: URL}}}}"
+            )
+        if named is not None:
+            if not isinstance(named, Mapping) or "kind" not in named:
+                raise JobError(
+                    f"attack {kind!r}: expected `model` with a `kind` and its settings, as in `synth`; got {named!r}"
+                )
+            _look("text_model", named, job)
+    if (second := part.settings.get("surrogate")) is not None and "surrogate" in registry.takes("attack", kind):
+        if not isinstance(second, Mapping) or "kind" not in second:
+            raise JobError(
+                f"attack {kind!r}: expected `surrogate` with a `kind` and its settings, as in `target`; got {second!r}"
+            )
+        own = dict(second)
+        registry.make("target", own.pop("kind"), **own).check(rules.labels)
+    if getattr(strategy, "gradients", False) and not registry.find("target", job.target.kind).gradients:
+        able = ", ".join(registry.flagged("target", "gradients"))
+        raise JobError(
+            f"attack {kind!r} needs a target that gives gradients ({able}); got {job.target.kind!r}. "
+            "Fix: such a target, or a strategy that asks for scores alone, as `greedy` does"
+        )
 
 
 def _target(job: Job, rules: Policy) -> None:

@@ -39,14 +39,15 @@ def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]
 def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
     """Fresh attack success over the seeds that the target caught: raw, and valid by the audit judge."""
     met = [r for r in results if r.attacked]
-    families = {name: registry.find("operator", name).family for name in ctx.job.attack.operators}
-    used = [{families[s.name] for s in r.operators} if r.valid else set() for r in met]
+    used = [{registry.family(s.name) for s in r.operators} if r.valid else set() for r in met]
+    families = {registry.family(name) for name in ctx.job.attack.operators}.union(*used)
     return {
         "asr_fresh": metrics.rate([r.evaded for r in met]),
         "valid_asr_fresh": metrics.rate([r.valid for r in met]),
         "filter_asr_fresh": metrics.rate([r.status == "success" for r in met]),
-        "by_family": {f: metrics.rate([f in u for u in used]) for f in sorted(set(families.values()))},
+        "by_family": {f: metrics.rate([f in u for u in used]) for f in sorted(families)},
         "queries_per_seed": round(float(np.mean([r.queries for r in met])), 2) if met else 0.0,
+        "prompts_per_seed": round(float(np.mean([r.prompts for r in met])), 2) if met else 0.0,
         "missed_seeds": sum(r.status == "missed" for r in results),
         "failed_seeds": sum(r.status == "failed" for r in results),
     }

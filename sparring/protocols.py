@@ -22,6 +22,18 @@ class Target(Protocol):
         ...
 
 
+class WhiteBox(Target, Protocol):
+    """A target that gives gradients; its class says so by the flag `gradients`."""
+
+    def swap_gains(
+        self, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str]
+    ) -> list[np.ndarray]:
+        """For each sample (t, n) float32: the log-odds of violating that it would lose, to first order, were each of its t
+        spans alone replaced by each of n words; -inf where nothing can be said. Counts as one query a sample, and does not
+        depend on the other samples."""
+        ...
+
+
 class Embedder(Protocol):
     name: str
     dim: int
@@ -40,7 +52,11 @@ class Completion:
 
 
 class TextModel(Protocol):
-    """Writes text. `describe` gives what a record needs to make the text again: name, model, revision, licence."""
+    """Writes text. `describe` gives what a record needs to make the text again: name, model, revision, licence.
+
+    An answer depends on its prompt and `seed` alone. One that can hold a model to a JSON schema has a true attribute `guided`;
+    its `complete` takes `schema` as well.
+    """
 
     def describe(self) -> dict[str, Any]: ...
 

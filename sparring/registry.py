@@ -60,6 +60,19 @@ def settings(kind: str, given: Any) -> dict[str, Any]:
     raise JobError(f"expected a {kind} as a name, or as settings with `kind`; got {given!r}")
 
 
+def flagged(kind: str, flag: str) -> list[str]:
+    """The parts of a kind that have a capability."""
+    return [name for name in names(kind) if getattr(find(kind, name), flag, False)]
+
+
+def family(step: str) -> str:
+    """The family of one step of a sample's making: its operator's, or that which the attack states that makes it itself."""
+    if step in table().get("operator", {}):
+        return find("operator", step).family
+    made = (getattr(find("attack", name), "makes", {}) for name in names("attack"))
+    return next((steps[step] for steps in made if step in steps), step)
+
+
 def takes(kind: str, name: str) -> frozenset[str]:
     """The settings that a part knows."""
     part = find(kind, name)

@@ -26,7 +26,8 @@ class AttackResult:
     """`status`: missed (the target never caught the seed), failed (it gave no score for it), survived, success (evaded and
     held valid by the filter).
 
-    `evaded` is the raw success, valid or not; `audit` the audit judge's verdict on a success, None without one.
+    `evaded` is the raw success, valid or not; `audit` the audit judge's verdict on a success, None without one; `prompts`
+    counts what a language model was asked.
     """
 
     seed_id: str
@@ -40,6 +41,7 @@ class AttackResult:
     judge_score: float | None
     audit: bool | None
     refused: tuple[Refused, ...]
+    prompts: int = 0
 
     @property
     def attacked(self) -> bool:
@@ -66,6 +68,7 @@ SCHEMA = pa.schema(
         ("judge_score", pa.float64()), ("audit", pa.bool_()),
         ("refused", pa.list_(pa.struct([("text", pa.string()), ("operators", _STEPS), ("score", pa.float64()),
                                         ("reason", pa.string())]))),
+        ("prompts", pa.int64()),
     ]
 )  # fmt: skip
 

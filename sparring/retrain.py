@@ -37,21 +37,22 @@ class Gate:
     reason: str
 
 
-def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int) -> Trained:
+def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int, other: BaseTarget | None = None) -> Trained:
     """Trains the job's target on `rows`, or takes one that is used as it is; the threshold is set on real validation rows
-    at `max_fpr`, where the job does not leave the target its own."""
-    prototype: BaseTarget = ctx.target()
+    at `max_fpr`, where the job does not leave the target its own. With `other` that target, which no command trains."""
+    prototype: BaseTarget = other or ctx.target()
+    command = None if other else ctx.job.retrain.command
     validation = ctx.corpus.by("validation")
     key = {
         **ctx.key, "target": repr(prototype), "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "fit_seed": seed,
-        "command": ctx.job.retrain.command,
+        "command": command,
         "max_fpr": ctx.job.max_fpr, "content": prototype.content(),
         "code": source_of(*(c for c in type(prototype).__mro__ if issubclass(c, BaseTarget)), scores, encoder),
     }  # fmt: skip
 
     def make(aside: pathlib.Path) -> None:
         with tempfile.TemporaryDirectory(prefix="sparring-") as place:
-            target = made(ctx, prototype, rows, pathlib.Path(place), seed=seed)
+            target = made(ctx, prototype, rows, pathlib.Path(place), seed=seed, command=command)
             if ctx.job.max_fpr is not None:
                 found = violation_scores(target, [r.text for r in validation])
                 violating = np.array([r.label_name != BENIGN for r in validation])
@@ -61,9 +62,11 @@ def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int) -> Traine
     return Trained(type(prototype).load(ctx.run.unit(path, key, make)), digest(key))
 
 
-def made(ctx: Context, prototype: BaseTarget, rows: Sequence[Record], place: pathlib.Path, *, seed: int) -> BaseTarget:
+def made(
+    ctx: Context, prototype: BaseTarget, rows: Sequence[Record], place: pathlib.Path, *, seed: int, command: str | None
+) -> BaseTarget:
     """A target that answers for the policy's labels; what a command leaves stands under `place`."""
-    if ctx.job.retrain.command:
+    if command:
         return prototype.left_at(elsewhere(ctx, rows, place), ctx.policy.labels)
     if isinstance(prototype, TrainableTarget):
         texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]

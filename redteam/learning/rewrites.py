@@ -32,9 +32,13 @@ _OPENED = re.compile(r"<message>(.*?)(?:</?message>|\Z)", re.S)
 
 def ask(seed: Seed, policy: Policy) -> tuple[str, str]:
     """(system, user) for one seed."""
+    return _SYSTEM, _ASK.format(rule=rule(seed, policy), text=re.sub("</?message>", "", seed.text))
+
+
+def rule(seed: Seed, policy: Policy) -> str:
+    """What the seed breaks: its clause where that is known, else the definition of its category."""
     category = policy.category(seed.label)
-    rule = next((c.text for c in category.clauses if c.id == seed.clause), category.definition)
-    return _SYSTEM, _ASK.format(rule=rule.strip(), text=re.sub("</?message>", "", seed.text))
+    return next((c.text for c in category.clauses if c.id == seed.clause), category.definition).strip()
 
 
 def message(answer: str) -> str:

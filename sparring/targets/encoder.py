@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..causal import by_length
-from ..errors import JobError, ReferenceNotFound
+from ..errors import JobError, ReferenceNotFound, TargetFailed
 
 
 def load(place: str, *, dtype: Any, revision: str | None = None, **config: Any) -> tuple[Any, Any]:
@@ -53,6 +53,43 @@ def logits(model: Any, tokenizer: Any, ids: list[list[int]], *, size: int, bfloa
         batch: Any = pad([{"input_ids": ids[i]} for i in chunk])
         with torch.inference_mode(), torch.autocast(place.type, torch.bfloat16, enabled=bfloat16):
             out[chunk] = model(**batch.to(place)).logits.float().cpu().numpy()
+    return out
+
+
+def swap_gains(
+    model: Any, tokenizer: Any, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str], *,
+    odds: Callable[[Any], Any], max_length: int,
+) -> list[np.ndarray]:  # fmt: skip
+    """As `WhiteBox.swap_gains`, by the gradient of `odds`, a function of the (c,) logits, at the input embeddings (HotFlip,
+    Ebrahimi et al. 2018, https://arxiv.org/abs/1712.06751).
+
+    -inf for a word that is more than one token, and for a span that was cut off. Where a span is several tokens, the word takes
+    the first one's place and the others' embeddings vanish. One text at a time, without padding: so none depends on the others.
+    """
+    import torch
+
+    if not tokenizer.is_fast:
+        raise TargetFailed("expected a fast tokenizer, which knows where a token stands; this model's has none")
+    table = model.get_input_embeddings().weight
+    found = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"] if len(words) else []
+    known = [j for j, ids in enumerate(found) if len(ids) == 1 and ids[0] != tokenizer.unk_token_id]
+    vectors = table[[found[j][0] for j in known]].detach()
+    out = []
+    for text, mine in zip(samples, spans, strict=True):
+        gains = np.full((len(mine), len(words)), -np.inf, np.float32)
+        read = tokenizer(text, truncation=True, max_length=max_length, return_offsets_mapping=True)
+        ids, places = read["input_ids"], read["offset_mapping"]
+        with torch.enable_grad():
+            own = table[ids].detach().requires_grad_(True)
+            mask = torch.ones((1, len(ids)), dtype=torch.long, device=own.device)
+            value = odds(model(inputs_embeds=own[None], attention_mask=mask).logits[0].float()) if ids else own.sum()
+            (slope,) = torch.autograd.grad(value, own)
+        now, after = (slope * own).sum(1).float().tolist(), (slope @ vectors.T).float().cpu().numpy()
+        for i, (start, end) in enumerate(mine):
+            tokens = [k for k, (a, b) in enumerate(places) if a < end and b > start and b > a]
+            if tokens:
+                gains[i, known] = sum(now[k] for k in tokens) - after[tokens[0]]
+        out.append(gains)
     return out
 
 

@@ -10,6 +10,7 @@ from .. import embed, registry
 from ..errors import JobError
 from ..jobs import Count
 from .base import TrainableTarget, clean
+from .linear import LinearSwaps
 
 
 class SklearnTarget(TrainableTarget):
@@ -17,6 +18,7 @@ class SklearnTarget(TrainableTarget):
     encoder that stays as it is; saved by skops."""
 
     kind = "sklearn"
+    gradients = True
 
     class Settings(TrainableTarget.Settings):
         features: Literal["word", "word+char", "embedding"] = "word+char"
@@ -28,6 +30,7 @@ class SklearnTarget(TrainableTarget):
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self._pipeline: Any = None
+        self._swaps: LinearSwaps | None = None
 
     def check(self, names: tuple[str, ...]) -> None:
         if self.settings.features == "embedding" and self.settings.embedder not in registry.names("embedder"):
@@ -59,6 +62,15 @@ class SklearnTarget(TrainableTarget):
         if len(samples):
             out[:, self._pipeline[-1].classes_] = self._pipeline.predict_proba(self._given(samples))
         return out
+
+    def swap_gains(
+        self, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str]
+    ) -> list[np.ndarray]:
+        self.check_fitted()
+        if self._swaps is None:
+            violating = [number != 0 for number in self._pipeline[-1].classes_]
+            self._swaps = LinearSwaps(self._pipeline, violating, self.who)
+        return [self._swaps.gains(text, mine, words) for text, mine in zip(samples, spans, strict=True)]
 
     def write(self, folder: pathlib.Path) -> None:
         import skops.io

@@ -3,14 +3,18 @@ from __future__ import annotations
 import pathlib
 import pickle
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import JobError, TargetFailed
+from ..record import BENIGN
+from .base import clean
 from .encoder import sigmoid, softmax
 from .fixed import FileTarget
-from .scores import Scores
+from .linear import LinearSwaps
+from .scores import Scores, guessed
 
 
 class SklearnFileTarget(FileTarget):
@@ -23,6 +27,7 @@ class SklearnFileTarget(FileTarget):
     """
 
     kind = "sklearn_file"
+    gradients = True  # of a linear one
 
     class Settings(FileTarget.Settings):
         trust: bool = False  # may the file run code when it is loaded
@@ -30,6 +35,7 @@ class SklearnFileTarget(FileTarget):
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self._estimator: Any = None
+        self._swaps: LinearSwaps | None = None
 
     def check(self, names: tuple[str, ...]) -> None:
         super().check(names)
@@ -46,6 +52,19 @@ class SklearnFileTarget(FileTarget):
                 "Fix: save a pipeline that begins with the vectorizer"
             ) from error
         return Scores(classes, values)
+
+    def swap_gains(
+        self, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str]
+    ) -> list[np.ndarray]:
+        self.check_fitted()
+        if self._swaps is None:
+            self._estimator = self._estimator or self._open()
+            classes = tuple(str(c) for c in getattr(self._estimator, "classes_", ()))
+            given = self.settings.labels
+            label = dict(given) if given is not None else guessed(classes, self.labels, self.who)
+            violating = [label.get(c, BENIGN) != BENIGN for c in classes]
+            self._swaps = LinearSwaps(self._estimator, violating, self.who)
+        return [self._swaps.gains(text, mine, words) for text, mine in zip(clean(samples), spans, strict=True)]
 
     def _open(self) -> Any:
         import joblib

@@ -36,6 +36,7 @@ class TransformersTarget(TrainableTarget):
     """
 
     kind = "transformers"
+    gradients = True
     references = ("model",)
 
     class Settings(TrainableTarget.Settings):
@@ -136,6 +137,15 @@ class TransformersTarget(TrainableTarget):
         s, ids = self.settings, self._token_ids(samples)
         found = encoder.logits(self._model, self._tokenizer, ids, size=s.batch_size, bfloat16=s.dtype == "bfloat16")
         return encoder.softmax(found).astype(np.float32)
+
+    def swap_gains(
+        self, samples: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]], words: Sequence[str]
+    ) -> list[np.ndarray]:
+        self.check_fitted()
+        return encoder.swap_gains(
+            self._model, self._tokenizer, clean(samples), spans, words, max_length=self.settings.max_length,
+            odds=lambda z: z[1:].logsumexp(0) - z[0],
+        )  # fmt: skip
 
     def write(self, folder: pathlib.Path) -> None:
         with quiet():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from sparring.record import digest
 
 @dataclass(kw_only=True)
 class Backend(ABC):
-    """A model and how it is sampled. Authors write `answer`.
+    """A model and how it is sampled. Authors write `answer`; one whose `answer` takes a JSON schema too has `guided`.
 
     The seed of a text is made of `seed` and its prompt, so that its neighbours in a call do not matter, and asking once
     more with the seed in a record gives that record's text again (as far as the engine computes alike in every batch).
@@ -40,8 +40,13 @@ class Backend(ABC):
                 f"{self.name}: expected temperature >= 0 and 0 < top_p <= 1, got {self.temperature} and {self.top_p}"
             )
 
-    def complete(self, prompts: Sequence[tuple[str, str]], *, seed: int) -> list[Completion]:
-        return self.answer(prompts, [prompt_seed(seed, *prompt) for prompt in prompts]) if prompts else []
+    def complete(
+        self, prompts: Sequence[tuple[str, str]], *, seed: int, schema: Mapping[str, Any] | None = None
+    ) -> list[Completion]:
+        """One answer for each prompt, in order; with `schema` each is JSON of that form, as far as the model is `guided`."""
+        seeds = [prompt_seed(seed, *prompt) for prompt in prompts]
+        held: dict[str, Any] = {"schema": schema} if schema and getattr(self, "guided", False) else {}
+        return self.answer(prompts, seeds, **held) if prompts else []
 
     @abstractmethod
     def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,19 +21,25 @@ class OpenAI(Server, Backend):
 
     name: ClassVar[str] = "openai"
 
+    guided: bool = True  # the server takes `response_format: json_schema`, for answers that must be JSON
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_url()
 
-    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
-        bodies = [self._body(prompt, seed) for prompt, seed in zip(prompts, seeds, strict=True)]
+    def answer(
+        self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], schema: Mapping[str, Any] | None = None
+    ) -> list[Completion]:
+        bodies = [self._body(prompt, seed, schema) for prompt, seed in zip(prompts, seeds, strict=True)]
         return self.post("chat/completions", bodies, self._completion)
 
-    def _body(self, prompt: tuple[str, str], seed: int) -> dict[str, Any]:
+    def _body(self, prompt: tuple[str, str], seed: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         system, user = prompt
+        form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
         return {
             "model": self.model, "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
             "max_tokens": self.max_new_tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": seed,
+            **({"response_format": form} if schema else {}),
         }  # fmt: skip
 
     def _completion(self, body: str) -> Completion:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,7 @@ class VLLM(VllmModel, LocalBackend):
 
     name: ClassVar[str] = "vllm"
     feature: ClassVar[str] = "LLM generation with vLLM"
+    guided: ClassVar[bool] = True
 
     batch_size: int = 256  # sequences that the engine runs at once
     dtype: str = "auto"
@@ -32,12 +33,19 @@ class VLLM(VllmModel, LocalBackend):
         said["parameters"]["dtype"] = self.dtype
         return said
 
-    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
+    def answer(
+        self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], schema: Mapping[str, Any] | None = None
+    ) -> list[Completion]:
         from vllm import SamplingParams
 
         chats = [[{"role": "system", "content": s}, {"role": "user", "content": u}] for s, u in prompts]
+        held: dict[str, Any] = {}
+        if schema:
+            from vllm.sampling_params import StructuredOutputsParams
+
+            held["structured_outputs"] = StructuredOutputsParams(json=dict(schema))
         sampling = [
-            SamplingParams(max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=seed)
+            SamplingParams(max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=seed, **held)
             for seed in seeds
         ]
         found = self._engine.chat(chats, sampling, use_tqdm=False)

@@ -20,7 +20,7 @@ STEP = (Step("test", 1.0, 0),)
 
 
 class HashTarget:
-    """Scores by the text's hash, and counts every score it gives."""
+    """Scores by the text's hash, gains of swaps too, and counts every score and gradient that it gives."""
 
     labels = ("benign", "spam")
     threshold = 0.2
@@ -33,6 +33,11 @@ class HashTarget:
         p = np.array([int(digest(s)[:8], 16) / 2**32 for s in samples], np.float32)
         return np.stack([1 - p, p], 1)
 
+    def swap_gains(self, samples, spans, words):
+        self.asked += samples
+        rngs = [np.random.default_rng(int(digest(s)[:8], 16)) for s in samples]
+        return [rng.normal(size=(len(mine), len(words))).astype(np.float32) for rng, mine in zip(rngs, spans, strict=True)]
+
 
 class Grow(Attack):
     """Proposes `width` random longer texts until it is stopped."""
@@ -44,12 +49,6 @@ class Grow(Attack):
         while True:
             told = yield [Candidate(f"{seed.text} {self.tail}{rng.randrange(10**6)}", STEP) for _ in range(self.width)]
             assert len(told) == self.width
-
-
-def made(name, operators, known, guide):
-    """A strategy with the guide if it takes one."""
-    guided = {"guide": guide} if "guide" in registry.takes("attack", name) else {}
-    return registry.make("attack", name, operators=operators, knowledge=known, **guided)
 
 
 class Always:
@@ -186,7 +185,7 @@ def test_rows_that_the_target_fails_on_are_recorded_and_lose_nothing_else():
 @given(
     text=st.text(max_size=200), name=st.sampled_from(registry.names("attack")), budget=st.integers(2, 30), guided=st.booleans()
 )
-def test_every_strategy_keeps_budget_payload_and_length_on_any_text(text, name, budget, guided):
+def test_every_strategy_keeps_budget_payload_and_length_on_any_text(made, text, name, budget, guided):
     from redteam.knowledge import Knowledge, Phrase
 
     operators = {
@@ -205,7 +204,7 @@ def test_every_strategy_keeps_budget_payload_and_length_on_any_text(text, name, 
 
 
 @pytest.mark.parametrize("name", registry.names("attack"))
-def test_results_of_every_strategy_do_not_depend_on_the_window(name):
+def test_results_of_every_strategy_do_not_depend_on_the_window(made, name):
     from redteam.knowledge import Knowledge, Phrase
 
     operators = {n: registry.make("operator", n) for n in ("dilution", "leet", "typo", "spacing")}

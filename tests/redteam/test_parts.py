@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from redteam import warmup
-from redteam.engine import Candidate, Seed, Told
+from redteam.engine import Ask, Candidate, Seed, Told
 from redteam.judges.classifier import ClassifierJudge
 from redteam.knowledge import Effect, Knowledge, Phrase
 from redteam.surrogate import Ngrams, Semantic
@@ -33,19 +33,25 @@ KNOWN = Knowledge(
 
 
 @pytest.mark.parametrize("name", registry.names("attack"))
-def test_a_strategy_is_deterministic_ends_and_proposes_sound_candidates(name):
+def test_a_strategy_is_deterministic_ends_and_proposes_sound_candidates(made, name):
+    class WhiteBox:
+        def swap_gains(self, samples, spans, words):
+            sizes = [(len(text), len(mine)) for text, mine in zip(samples, spans, strict=True)]
+            return [np.random.default_rng(length).normal(size=(n, len(words))) for length, n in sizes]
+
     def play(told_hit: bool):
-        strategy = registry.make("attack", name, operators=OPERATORS, knowledge=KNOWN)
-        search, out = strategy.search(SEED, 0.99, 0.5, Random(1)), []
-        proposed = next(search, [])
-        for _ in range(40):
-            if not proposed:
-                break
-            out += proposed
+        strategy = made(name, OPERATORS, KNOWN)
+        search, out, answer = strategy.search(SEED, 0.99, 0.5, Random(1)), [], None
+        for _ in range(80):
             try:
-                proposed = search.send([Told(c, 0.8, told_hit, "cosine" if told_hit else "caught") for c in proposed])
+                said = search.send(answer)
             except StopIteration:
                 break
+            if isinstance(said, Ask):
+                (answer,) = type(said).answer([said], WhiteBox())
+                continue
+            out += said
+            answer = [Told(c, 0.8, told_hit, "cosine" if told_hit else "caught") for c in said]
         return out
 
     for hit in (False, True):
@@ -55,7 +61,7 @@ def test_a_strategy_is_deterministic_ends_and_proposes_sound_candidates(name):
         assert all(isinstance(c, Candidate) and c.steps for c in first)
         for candidate in first:
             assert all(p in canonical(candidate.text) for p in payload(SEED.text)), candidate.text
-    assert len({c.text for c in play(False)}) > 10
+    assert len({c.text for c in play(False)}) >= 10
 
 
 @pytest.mark.parametrize("guide", [None, DummyEmbedder()])

@@ -1,0 +1,90 @@
+"""The job's attack strategy, made with what it declares that it takes: operators, knowledge, guide, policy, a language model, a
+second target, benign words."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from sparring import refs, registry, retrain
+from sparring.context import Context
+from sparring.operators.base import Operator
+from sparring.protocols import TextModel
+from sparring.record import Generator
+from sparring.retrain import Trained
+
+from . import engine
+from .knowledge import Knowledge
+
+ANSWER = 400  # tokens that the job's generator may answer with here: several rewrites are longer than one sample
+
+_LETTERS = re.compile(r"[^\W\d_]{2,}")
+MOST_ROWS, MOST_WORDS = 20_000, 1_000  # benign rows that words are taken from, and the words, by frequency
+
+
+def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
+    """Made anew; a language model in it is kept between calls."""
+    part = ctx.job.attack.strategy
+    offers: dict[str, Any] = {"operators": operators, "knowledge": known, "guide": ctx.embedder, "rules": ctx.policy}
+    offers |= {"longer": ctx.job.judges.longer, "near": 1 - ctx.job.judges.cosine, "seed": ctx.job.seed}
+    takes = registry.takes("attack", part.kind)
+    own = dict(part.settings)
+    if "model" in takes:
+        own["model"] = text_model(ctx)
+    if second := surrogate(ctx):
+        own["surrogate"] = second.target
+    if "words" in takes and "words" not in own:
+        own["words"] = benign_words(ctx)
+    return registry.make("attack", part.kind, **registry.offered("attack", part.kind, offers) | own)
+
+
+def text_model(ctx: Context) -> TextModel:
+    """The strategy's own language model, or the job's generator with room for a longer answer."""
+    named, generator = ctx.job.attack.strategy.settings.get("model"), ctx.job.synth.model
+    if named is None and generator is not None:
+        named = {"kind": generator.kind, **generator.settings}
+        if "max_new_tokens" in registry.takes("text_model", generator.kind):
+            named["max_new_tokens"] = max(ANSWER, named.get("max_new_tokens", 0))
+    return _text_model(json.dumps(named, sort_keys=True), str(refs.base()))
+
+
+@functools.lru_cache(1)
+def _text_model(settings: str, base: str) -> TextModel:
+    """Its weights are loaded once for all units; `base` is where its reference counts from."""
+    own = json.loads(settings)
+    return registry.make("text_model", own.pop("kind"), **own)
+
+
+def surrogate(ctx: Context) -> Trained | None:
+    """The second target that the strategy names, trained on the training rows if the job can train it; kept in the run."""
+    part = ctx.job.attack.strategy
+    if not (named := dict(part.settings.get("surrogate") or {})) or "surrogate" not in registry.takes("attack", part.kind):
+        return None
+    made = registry.make("target", named.pop("kind"), **named)
+    made = made.under(ctx.policy) if hasattr(made, "under") else made
+    return retrain.fit(ctx, "surrogate", ctx.corpus.by("train"), seed=ctx.job.seed, other=made)
+
+
+def benign_words(ctx: Context) -> tuple[str, ...]:
+    """The commonest words of the benign training rows, in small letters."""
+    rows = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
+    rows = Random(ctx.job.seed).sample(rows, MOST_ROWS) if len(rows) > MOST_ROWS else rows
+    count = Counter(word for text in rows for word in _LETTERS.findall(text.lower()))
+    return tuple(word for word, _ in sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_WORDS])
+
+
+def generator(ctx: Context, name: str) -> Generator:
+    """What a record needs to say of how it was made; a language model is named where one wrote it."""
+    part = ctx.job.attack.strategy
+    if name != part.kind or "model" not in registry.takes("attack", part.kind):
+        return Generator(name=name, seed=ctx.job.seed)
+    said = text_model(ctx).describe()
+    return Generator(
+        name=name, model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"), seed=ctx.job.seed,
+        parameters=json.dumps(said.get("parameters", {}), sort_keys=True),
+    )  # fmt: skip
