@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,10 @@ class Selection:
     audit: np.ndarray
     draw: Draw
     short: tuple[str, ...] = ()
+
+    def among(self, numbers: np.ndarray) -> Selection:
+        """The same where row i of the pool is row `numbers[i]` of a larger one."""
+        return replace(self, rows=numbers[self.rows], draw=replace(self.draw, rows=numbers[self.draw.rows]))
 
 
 def select(
