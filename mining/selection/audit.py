@@ -77,29 +77,37 @@ def estimate(waves: Sequence[Wave]) -> Estimate:
 
     For prevalence, positive means that the reviewed label is the one asked about; for label error, that it is not the given
     one. Each wave estimates the whole (what was known, plus its strata, as Horvitz and Thompson 1952); waves are weighted by
-    their rows. Intervals: Wilson in each stratum, corrected for a finite population, joined by MOVER (Zou and Donner 2008);
-    they hold the truth 95% of the time on average, between 90% and 100% at any one prevalence and number of rows.
+    their rows. Intervals: Wilson, corrected for a finite population; strata are joined by MOVER (Zou and Donner 2008). They
+    hold the truth 95% of the time on average, between 90% and 100% at any one prevalence and number of rows.
     """
-    parts: list[tuple[float, float, float, float]] = []  # coefficient, share, low, high
+    parts: list[tuple[float, float, float]] = []  # coefficient, share, rows it rests on (raised: the population is finite)
     drawn = sum(len(w.positive) for w in waves)
     if not drawn:
         raise DataError("expected an audit row at least, got none. Fix: select with audit above 0, and label its rows")
-    fixed = 0.0
+    fixed, plain = 0.0, True
     for wave in waves:
+        if len(wave.positive) != len(wave.draw.rows):
+            raise DataError(f"expected a label for each of {len(wave.draw.rows)} audit rows, got {len(wave.positive)}")
         if not len(wave.draw.rows):
             continue
         counts = np.bincount(wave.draw.stratum, minlength=len(wave.draw.population))
-        if len(wave.positive) != len(wave.draw.rows):
-            raise DataError(f"expected a label for each of {len(wave.draw.rows)} audit rows, got {len(wave.positive)}")
         found = np.bincount(wave.draw.stratum, np.asarray(wave.positive, np.float64), minlength=len(counts))
         total, weight = wave.known + int(wave.draw.population.sum()), len(wave.positive) / drawn
         fixed += weight * wave.known_positive / total
+        plain &= len(counts) == 1
         for n, x, size in zip(counts, found, wave.draw.population, strict=True):
-            parts.append((weight * size / total, x / n, *_interval(x, int(n), int(size))))
-    value = fixed + sum(c * p for c, p, _, _ in parts)
-    low = value - sum((c * (p - lo)) ** 2 for c, p, lo, _ in parts) ** 0.5
-    high = value + sum((c * (hi - p)) ** 2 for c, p, _, hi in parts) ** 0.5
-    return Estimate(value, max(0.0, low), min(1.0, high), drawn)
+            parts.append((weight * size / total, x / n, n * (size - 1) / (size - n) if size > n else np.inf))
+    unknown = sum(c for c, _, _ in parts)
+    seen = sum(c * p for c, p, _ in parts) / unknown
+    if plain:  # the variance of waves of one kind is at most that of their mean share
+        joint = sum(c * c / n for c, _, n in parts)
+        parts = [(unknown, seen, unknown**2 / joint if joint else np.inf)]
+    below = above = 0.0
+    for c, p, n in parts:
+        low, high = _interval(p, n)
+        below, above = below + (c * (p - low)) ** 2, above + (c * (high - p)) ** 2
+    value = fixed + unknown * seen
+    return Estimate(float(value), float(max(0, value - below**0.5)), float(min(1, value + above**0.5)), drawn)
 
 
 def weighted(positive: np.ndarray, probability: np.ndarray) -> Estimate:
@@ -122,12 +130,11 @@ def weighted(positive: np.ndarray, probability: np.ndarray) -> Estimate:
     return Estimate(value, low, high, len(y))
 
 
-def _interval(found: float, n: float, population: int) -> tuple[float, float]:
-    """Wilson's, with `n` raised for what a finite population leaves out; nothing is uncertain once all were drawn."""
-    if n >= population:
-        return found / n, found / n
-    raised = n * (population - 1) / (population - n)
-    _, low, high, _ = wilson(found / n * raised, raised)
+def _interval(share: float, n: float) -> tuple[float, float]:
+    """Wilson's; nothing is uncertain once a whole population was drawn."""
+    if n == np.inf:
+        return share, share
+    _, low, high, _ = wilson(share * n, n)
     return low, high
 
 
