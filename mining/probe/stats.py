@@ -9,12 +9,15 @@ Share = tuple[float, float, float, int]  # value, low, high, n: a figure as `spa
 _Z = 1.959963984540054  # of 95%, two-sided
 
 
-def wilson(passed: int, n: int) -> Share:
-    """The share of `passed` in `n` > 0 with the 95% interval of Wilson (1927), which holds for few cases too."""
+def wilson(passed: float, n: float) -> Share:
+    """The share of `passed` in `n` > 0, with the 95% interval of Wilson (1927), which holds for few cases too.
+
+    `n` is a number of cases, or of as many as a sample that is no plain one is worth.
+    """
     share, z2 = passed / n, _Z * _Z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return round(share, 6), round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6), n
+    return round(share, 6), round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6), round(n)
 
 
 def mcnemar(fixed: int, broken: int) -> float:
