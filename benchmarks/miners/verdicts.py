@@ -169,7 +169,10 @@ def plant(setting: str, seed: int) -> Case:
     easy = known & (rows.selves.min(0) > 0.7) & (rows.far <= np.quantile(rows.far, 0.9))
     truth = np.where(hard, "hard", np.where(easy, "ok", "")).astype("<U12")
     gone = np.zeros(n, bool)
-    for topic in rng.choice(np.unique(rows.topics[rows.topics >= 0]), TOPICS, replace=False):
+    held_out = rng.choice(np.unique(rows.topics[rows.topics >= 0]), TOPICS, replace=False)
+    while name == "digits" and len(set(held_out % 5)) < TOPICS:  # else nothing of a class would be left
+        held_out = rng.choice(10, TOPICS, replace=False)
+    for topic in held_out:
         members = np.flatnonzero(rows.topics == topic)
         kept = rng.choice(members[~twinned[members]], KEPT, replace=False)
         gone[np.setdiff1d(members, kept)] = True
