@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from sparring.context import Context, Event
-from sparring.protocols import Target, violation_scores
+from sparring.protocols import violation_scores
 from sparring.record import Record
 from sparring.results import Niche
+from sparring.retrain import Trained
 from sparring.store import source_of
 
 from .duplicates import semantic
@@ -60,22 +61,18 @@ def examine(ctx: Context) -> Findings:
     return Findings(tuple(r["id"] for r in suspect), groups)
 
 
-def pick(ctx: Context, hard: Sequence[Record], target: Target, niches: Mapping[str, Niche], *, round: int) -> list[Record]:
+def pick(ctx: Context, hard: Sequence[Record], trained: Trained, niches: Mapping[str, Niche], *, round: int) -> list[Record]:
     """The successes worth training on under the round's budget, the cells of the archive in turn; hard is what the target is
     surest about, wrongly."""
-    scores = violation_scores(target, [r.text or "" for r in hard])
-    stands = [niches[r.id] for r in hard]
+    stands, target = [niches[r.id] for r in hard], trained.target
     key = {
-        **ctx.key,
-        "mining": ctx.job.mining,
-        "rows": [r.id for r in hard],
-        "scores": scores.tolist(),
-        "niches": stands,
+        **ctx.key, "mining": ctx.job.mining, "rows": [r.id for r in hard], "target": trained.key, "niches": stands,
         "code": source_of(cells),
-    }
+    }  # fmt: skip
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in hard])
+        scores = violation_scores(target, [r.text or "" for r in hard])
         hardness = np.clip((target.threshold - scores) / max(target.threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate

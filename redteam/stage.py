@@ -135,9 +135,9 @@ def twins(
     """Benign rows perturbed by the same operators as each success, in a pair with it: without them a classifier learns that
     perturbed text violates. Their parents are the benign training rows nearest to the target's threshold, and of what is
     tried that is kept which it scores highest. Also `tried`, `kept`, and how many of those the target wrongly `blocked`."""
-    operators = ctx.operators(known.phrase_texts)
+    operators, asked = ctx.operators(known.phrase_texts), f"round-{round:02d}/twins"
     benign = ctx.corpus.by("train", violating=False)
-    scores = violation_scores(trained.target, [r.text or "" for r in benign])
+    scores = _scores(ctx, f"{asked}/benign.json", trained, benign)
     nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
     tried: dict[str, Record] = {}
     for record in attacked:
@@ -147,13 +147,19 @@ def twins(
             text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
             twin = replace(_child(ctx, parent, text, steps, round), pair_id=record.pair_id)
             tried.setdefault(twin.id, twin)
-    score = dict(zip(tried, violation_scores(trained.target, [t.text or "" for t in tried.values()]).tolist(), strict=True))
+    score = dict(zip(tried, _scores(ctx, f"{asked}/tried.json", trained, list(tried.values())).tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
     for twin in tried.values():
         sides.setdefault(twin.pair_id, []).append(twin)
     kept = [t for side in sides.values() for t in sorted(side, key=lambda t: -score[t.id])[:TWINS]]
     blocked = sum(score[t.id] > trained.target.threshold for t in kept)
     return kept, {"tried": len(tried), "kept": len(kept), "blocked": blocked}
+
+
+def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray:
+    """(n,) what the target says of these rows, as a unit: a rerun does not ask it again."""
+    key = [trained.key, [(r.id, r.content_hash) for r in rows]]
+    return np.array(ctx.run.json(path, key, lambda: violation_scores(trained.target, [r.text or "" for r in rows]).tolist()))
 
 
 def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:

@@ -85,7 +85,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         won = keep(ctx, f"{folder}/attacks/train", state, stages.redteam.records(ctx, fought, seeds, round=number))
         state.archive = stages.redteam.elites(ctx, f"{folder}/archive/part", state.archive, won, state.won, seeds, round=number)
         entry["archive"] = state.archive.told(number)
-        chosen = stages.mining.pick(ctx, won, target.target, state.archive.niches, round=number)
+        chosen = stages.mining.pick(ctx, won, target, state.archive.niches, round=number)
         twins, entry["benign_twins"] = stages.redteam.twins(ctx, chosen, known, target, round=number)
         state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
         state.won += won

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from .context import Context
-from .protocols import Target
 from .record import Record
 from .results import AttackResult, Niche
 from .retrain import Trained
@@ -84,7 +83,7 @@ class Mining(Protocol):
     def examine(self, ctx: Context) -> Findings: ...
 
     def pick(
-        self, ctx: Context, hard: Sequence[Record], target: Target, niches: Mapping[str, Niche], *, round: int
+        self, ctx: Context, hard: Sequence[Record], trained: Trained, niches: Mapping[str, Niche], *, round: int
     ) -> list[Record]: ...  # fmt: skip
 
 
