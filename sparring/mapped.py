@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .errors import DataError
+
 CHUNK = 1 << 23  # values at a time: 32 MiB of float32
 _TOUCHED = 2048  # scattered rows between two releases: the kernel maps the 16 pages around each
 
@@ -35,3 +37,17 @@ def take(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
         out[start : start + _TOUCHED] = array[rows[start : start + _TOUCHED]]
         release(array)
     return out
+
+
+def expect_unit(rows: np.ndarray, start: int = 0) -> np.ndarray:
+    """(n,) bool: False for rows of zeros. Raises `DataError` for a row of (n, d) whose length is neither 0 nor 1 (to 0.001);
+    `start` is the number of the first."""
+    square = np.einsum("ij,ij->i", rows, rows)
+    filled = square > 1e-12
+    odd = np.flatnonzero(~(np.abs(square - filled) < 2e-3))
+    if len(odd):
+        raise DataError(
+            f"row {start + odd[0]}: expected a vector of length 1 (or of zeros), got length {np.sqrt(square[odd[0]]):.4g}. "
+            "Fix: scale the rows with sparring.embed.unit, and embed again those with NaN"
+        )
+    return filled

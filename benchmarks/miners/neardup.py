@@ -102,7 +102,7 @@ def baseline(path: pathlib.Path) -> dict[str, Any]:
 
 
 def datalab(path: pathlib.Path) -> dict[str, Any]:
-    """Its own default threshold (a share of the median distance to the nearest): the pairs that its near-duplicate sets hold."""
+    """Its default threshold, a share of the median distance to the nearest; the pairs that its near-duplicate sets hold."""
     from cleanlab import Datalab
 
     x = np.load(path)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparring import mapped
-from sparring.errors import DataError
 
 LEADING, RANDOM = 48, 16  # coordinates along principal axes, and random ones of what is left
 LOSS = 1e-4  # at most this share of pairs at the threshold is dismissed wrongly, over the draw of the random axes
@@ -75,22 +74,8 @@ def sketch(vectors: np.ndarray, along: Axes) -> tuple[np.ndarray, np.ndarray]:
     out, filled = np.empty((len(vectors), along.matrix.shape[1]), np.float32), np.ones(len(vectors), bool)
     shift = along.mean @ along.matrix
     for start, part in mapped.chunks(vectors):
-        _check(part, start, filled[start : start + len(part)])
+        filled[start : start + len(part)] = mapped.expect_unit(part, start)
         np.matmul(part, along.matrix, out=out[start : start + len(part)])
         out[start : start + len(part)] -= shift
     rows = np.flatnonzero(filled).astype(np.int32)
     return (out if len(rows) == len(out) else out[rows]), rows
-
-
-def _check(part: np.ndarray, start: int, filled: np.ndarray) -> None:
-    """Marks rows of zeros in `filled`; raises `DataError` for rows of another length than 0 or 1."""
-    length = np.einsum("ij,ij->i", part, part)
-    if np.abs(length - 1).max(initial=0) < 2e-3:
-        return
-    filled[:] = length > 1e-12
-    odd = np.flatnonzero(~(np.abs(length - 1) < 2e-3) & ~(length <= 1e-12))
-    if len(odd):
-        raise DataError(
-            f"row {start + odd[0]}: expected a vector of length 1 (or of zeros), got length {np.sqrt(length[odd[0]]):.4g}. "
-            "Fix: scale the rows with sparring.embed.unit, and embed again those with NaN"
-        )
