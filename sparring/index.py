@@ -75,7 +75,7 @@ class Index:
         return index
 
     def save(self, folder: pathlib.Path, *, model: str) -> None:
-        """Writes the index to a new folder, where `model` says whose vectors they are; what is appended later goes there too."""
+        """Writes the index to a new folder, where `model` says whose vectors they are; later appends go there too."""
         if (folder / "index.json").exists():
             raise DataError(f"{folder} holds an index already. Fix: open it and append, or give another folder")
         folder.mkdir(parents=True, exist_ok=True)
@@ -128,7 +128,7 @@ class Index:
 
     @property
     def recall(self) -> float:
-        """Of the 10 nearest neighbours, measured on rows of its own against exact search, the mean over all rows; 1 is exact."""
+        """Of the 10 nearest neighbours, measured on its own rows against exact search, the mean over all; 1 is exact."""
         return sum(s.recall * s.rows for s in self._shards) / self.size if self.size else 1.0
 
     def __repr__(self) -> str:
@@ -243,7 +243,7 @@ def _write(folder: pathlib.Path, number: int, shard: Shard, made: Any) -> Shard:
     import faiss
 
     name = f"shard-{number:06d}.faiss"
-    _replace(folder / name, memoryview(faiss.serialize_index(made)))
+    _replace(folder / name, faiss.serialize_index(made).data)
     return Shard(name, shard.rows, shard.kind, shard.effort, shard.recall, (folder / name).stat().st_size)
 
 

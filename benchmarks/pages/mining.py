@@ -9,7 +9,7 @@ from .tables import number, table
 HEAD = """## Mining: near duplicates, label scores, verdicts, active learning
 
 Near duplicates: 1,000,000 and 4,000,000 unit vectors of 384 dimensions on disk (`benchmarks/miners/vectors.py`: uneven clusters
-of low rank), 2% of them copied at a cosine of about 0.98, found at cosine > 0.95. The baseline is SemDeDup's: k-means with 1,000
+of low rank), 2% of them copied at a cosine near 0.98, found at cosine > 0.95. The baseline is SemDeDup's: k-means of 1,000
 centroids, each row in its nearest two clusters, all pairs within a cluster, with all rows in memory. Recall is of the planted
 pairs; a method's own measurement of its recall stands beside it. The flood has 60% of its rows in such pairs. One thread, CPU
 seconds, ours and the baseline in turn in the same run, each in a process of its own.
