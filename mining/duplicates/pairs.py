@@ -6,6 +6,8 @@ import numpy as np
 
 from sparring import mapped
 
+from .sketch import Axes
+
 _BLOCK, _COLUMNS = 512, 8192  # of a cell, compared at once
 _DENSE = 64  # where the sketches leave more than one pair in so many, the block is verified whole
 _PENDING = 1 << 19  # pairs that wait to be verified together
@@ -27,28 +29,33 @@ class Pairs:
         self._count = np.zeros(len(vectors), np.int32)  # verified partners in this cell; only crowded cells count
         self._cut = np.zeros(len(vectors), bool)
 
-    def within(self, points: np.ndarray, rows: np.ndarray, homes: int, near: float) -> None:
+    def within(self, points: np.ndarray, rows: np.ndarray, homes: int, along: Axes) -> None:
         """Pairs among the members of a cell, `rows` (m,) with sketches `points` (m, s), at least one of the two at home.
 
         The first `homes` members are at home.
         """
-        half = np.einsum("ij,ij->i", points, points) / 2
-        columns = np.hstack([points, -half[:, None]])
-        points = np.hstack([points, np.ones((len(points), 1), np.float32)])
+        first = points[:, : along.first]
+        half = np.einsum("ij,ij->i", first, first) / 2
+        columns = np.hstack([first, -half[:, None]])
+        first = np.hstack([first, np.ones((len(points), 1), np.float32)])
         crowded = False
         for start in range(0, homes, _BLOCK):
             stop = min(start + _BLOCK, homes)
-            bound = half[start:stop, None] - near / 2
+            bound = half[start:stop, None] - along.near / 2
             for left in range(start, len(rows), _COLUMNS):
                 right = min(left + _COLUMNS, len(rows))
                 if crowded and self._full(rows[start:stop], rows[left:right]):
                     continue
-                flat = np.flatnonzero(points[start:stop] @ columns[left:right].T > bound)
+                flat = np.flatnonzero(first[start:stop] @ columns[left:right].T > bound)
                 i = flat // (right - left)
                 j = flat - i * (right - left) + left
                 i += start
                 later = i < j
                 i, j = i[later], j[later]
+                if points.shape[1] > along.first and len(i) < _COLUMNS:
+                    apart = points[i] - points[j]
+                    near_enough = np.einsum("ij,ij->i", apart, apart) < along.near
+                    i, j = i[near_enough], j[near_enough]
                 if len(i) * _DENSE > (stop - start) * (right - left) and len(i) > _COLUMNS:
                     crowded = True
                     self._block(rows[start:stop], rows[left:right], i - start, j - left)

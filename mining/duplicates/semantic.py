@@ -58,14 +58,14 @@ def near_duplicates(
     points, rows = sketch.sketch(vectors, along)
     found = Pairs(vectors, threshold, most)
     if n <= EXACT:
-        found.within(points, rows, len(rows), along.near)
+        found.within(points, rows, len(rows), along)
         first, second, cosine, cut = found.result()
         return NearDuplicates(first, second, cosine, 1.0, 0, cut)
-    places = points[:, : along.leading]
+    places = points[:, -along.leading :]
     where = cells.fit(places, max(1, len(points) // CELL), rng)
     margin = _margin(where, along, sampled, threshold, recall, rng)
     for members, homes in cells.members(where, cells.route(where, places, margin)):
-        found.within(points[members], rows[members], homes, along.near)
+        found.within(points[members], rows[members], homes, along)
     first, second, cosine, cut = found.result()
     known = _known(vectors, points, rows, along, threshold, check, rng)
     known = known[~np.isin(known % n, cut)]
@@ -120,7 +120,7 @@ def _margin(
     toward -= np.einsum("ij,ij->i", toward, origin)[:, None] * origin
     length = np.linalg.norm(toward, axis=1, keepdims=True)
     moved = threshold * origin + np.sqrt(1 - threshold**2) * toward / np.where(length > 0, length, 1)
-    place, displaced = (along.of(x.astype(np.float32))[:, : along.leading] for x in (origin, moved))
+    place, displaced = (along.of(x.astype(np.float32))[:, -along.leading :] for x in (origin, moved))
     low, high = 0.0, float(np.sqrt((1 - threshold) / 2))  # half the distance at the threshold: no pair needs more
     for _ in range(6):
         middle = (low + high) / 2

@@ -9,6 +9,7 @@ import numpy as np
 from sparring import mapped
 
 LEADING, RANDOM = 48, 16  # coordinates along principal axes, and random ones of what is left
+FIRST = 32
 LOSS = 1e-4  # at most this share of pairs at the threshold is dismissed wrongly, over the draw of the random axes
 _BLOCK, _BLOCKS = 16, 512  # the sample is of short runs of rows: scattered single rows would read the whole file
 _SLACK = 1e-5  # float32 rounding of a squared distance
@@ -16,14 +17,16 @@ _SLACK = 1e-5  # float32 rounding of a squared distance
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """`mean` (d,), `matrix` (d, m): the first `leading` columns orthonormal, the rest scaled to stand for what they leave out.
+    """`mean` (d,), `matrix` (d, m): the last `leading` columns orthonormal, the others scaled to stand for the rest.
 
+    All pairs are compared by the `first` columns, the others looked at for those that are left.
     `near`: a pair whose sketches are further apart, squared, is not above the cosine threshold (but for `LOSS`).
     """
 
     mean: np.ndarray
     matrix: np.ndarray
     leading: int
+    first: int
     near: float
 
     def of(self, vectors: np.ndarray) -> np.ndarray:
@@ -39,7 +42,7 @@ def sample(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def whole(dim: int, threshold: float) -> Axes:
     """The rows themselves for a sketch."""
-    return Axes(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32), dim, 2 * (1 - threshold) + _SLACK)
+    return Axes(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32), dim, dim, 2 * (1 - threshold) + _SLACK)
 
 
 def axes(rows: np.ndarray, threshold: float, rng: np.random.Generator) -> Axes:
@@ -62,8 +65,8 @@ def axes(rows: np.ndarray, threshold: float, rng: np.random.Generator) -> Axes:
     left = dim - LEADING
     stretch = left / RANDOM
     most = max(1.0, stretch * float(betaincinv(RANDOM / 2, (left - RANDOM) / 2, 1 - LOSS)))
-    matrix = np.hstack([leading, rest * np.sqrt(stretch)]).astype(np.float32)
-    return Axes(mean, np.ascontiguousarray(matrix), LEADING, 2 * (1 - threshold) * most + _SLACK)
+    matrix = np.hstack([rest * np.sqrt(stretch), leading]).astype(np.float32)
+    return Axes(mean, np.ascontiguousarray(matrix), LEADING, FIRST, 2 * (1 - threshold) * most + _SLACK)
 
 
 def sketch(vectors: np.ndarray, along: Axes) -> tuple[np.ndarray, np.ndarray]:
