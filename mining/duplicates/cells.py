@@ -52,8 +52,8 @@ def route(cells: Cells, points: np.ndarray, margin: float) -> Routes:
         best, who, where = _visits(points, np.concatenate([own, passing]), cells.centroids[start:stop], margin)
         home[own] = best[: len(own)] + start
         rows += [who, passing]
-        visited += [where + start, best[len(own) :] + start]
-    return Routes(home, np.concatenate(rows), np.concatenate(visited).astype(np.int32))
+        visited += [(where + start).astype(np.int32), (best[len(own) :] + start).astype(np.int32)]
+    return Routes(home, np.concatenate(rows), np.concatenate(visited))
 
 
 def members(cells: Cells, routes: Routes) -> Iterator[tuple[np.ndarray, int]]:
