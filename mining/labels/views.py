@@ -13,9 +13,10 @@ from sparring.errors import DataError
 from . import folds
 
 FOLDS = 5
-NEIGHBOURS = (10, 30)
+NEIGHBOURS = (5, 15)
 MOST = 100_000  # rows that a fold learns from
-NAMES = ("lr", "lr_balanced", *(f"knn_{k}" for k in NEIGHBOURS))
+LINEAR = ("lr", "lr_balanced")
+NAMES = (*LINEAR, *(f"knn_{k}" for k in NEIGHBOURS))
 ALMOST = 0.02  # by how much a row of probabilities may miss 1
 
 
@@ -64,7 +65,7 @@ def make(
     A row is not judged by views whose training rows lack its given label: they would only say that they do not know it.
     `scores` of a target that was trained on these very labels repeat what it was told. Raises `DataError` on bad input.
     """
-    x, y = _vectors(vectors), _labels(labels, len(vectors))
+    x, y = _vectors(vectors), checked_labels(labels, len(vectors))
     given = {**({"target": scores} if scores is not None else {}), **(extra or {})}
     widths = [np.shape(p)[-1] for p in given.values() if np.ndim(p) == 2]
     k = classes if classes is not None else max([int(y.max(initial=-1)) + 1, *widths])
@@ -120,7 +121,8 @@ def _vectors(vectors: np.ndarray) -> np.ndarray:
     return vectors
 
 
-def _labels(labels: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
+def checked_labels(labels: Sequence[int] | np.ndarray, n: int) -> np.ndarray:
+    """(n,) int64; raises `DataError` on another shape, on what is no number, and below -1."""
     y = np.asarray(labels)
     if y.shape != (n,):
         raise DataError(f"expected a label for each of {n} rows of vectors; got shape {y.shape}")
