@@ -68,7 +68,7 @@ def make(
     x, y = _vectors(vectors), checked_labels(labels, len(vectors))
     given = {**({"target": scores} if scores is not None else {}), **(extra or {})}
     widths = [np.shape(p)[-1] for p in given.values() if np.ndim(p) == 2]
-    k = classes if classes is not None else max([int(y.max(initial=-1)) + 1, *widths])
+    k = classes if classes is not None else max([1, int(y.max(initial=-1)) + 1, *widths])
     if len(y) and y.max() >= k:
         raise DataError(f"expected labels below {k}, the number of classes; got {int(y.max())}")
     views = Views(NAMES, np.full((len(NAMES), len(y), k), np.nan, np.float32))
