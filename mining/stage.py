@@ -17,6 +17,7 @@ from sparring.retrain import Trained
 from sparring.store import source_of
 
 from .duplicates import semantic
+from .labels import channel, folds, views
 from .labels import issues as label_issues
 from .selection import cells
 
@@ -37,7 +38,7 @@ class Findings:
 def examine(ctx: Context) -> Findings:
     """Label issues and near duplicates among the real training rows; once a run, since those rows do not change."""
     rows = ctx.corpus.by("train")
-    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, semantic)}
+    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, channel, views, folds, semantic)}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.text or "" for r in rows])
