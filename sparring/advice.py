@@ -46,12 +46,12 @@ def verdict(summary: Summary) -> list[Markup]:
         budget = f"with {summary['budget']} queries " if summary.get("budget") else ""
         judged = "while they still violate" if valid == "valid_asr_fresh" else "(whether they still violate was not judged)"
         text = "In round {}, an attacker {}gets {} of caught violations past the classifier {}"
-        sentence = say(text, first.get("round", 0), budget, _strong(before), judged)
+        sentence = say(text, first.get("round", 0), budget, strong(before), judged)
         if len(rounds) > 1 and (after := rate_of(last, valid)):
             change = ": it got worse" if after.value > before.value else ""
             if after.overlaps(before):
                 change = ": the intervals overlap, so no clear change"
-            sentence += say("; after {} {}{}", plots.plural(len(rounds) - 1, "round"), _strong(after), change)
+            sentence += say("; after {} {}{}", plots.plural(len(rounds) - 1, "round"), strong(after), change)
         said.append(sentence + ".")
     start, end = rate_of(first, "clean", "f1"), rate_of(last, "clean", "f1")
     if start and end and len(rounds) > 1:
@@ -75,10 +75,10 @@ def verdict(summary: Summary) -> list[Markup]:
 def advice(summary: Summary) -> list[Advice]:
     """The lines of "What to do", the urgent ones first; each comes from one rule below."""
     if not summary.get("rounds"):
-        return [_line("act", "run", "Start <code>sparring run</code> with the same job again: it resumes.")]
+        return [tell("act", "run", "Start <code>sparring run</code> with the same job again: it resumes.")]
     lines = [line for rule in RULES for line in rule(summary)]
     if all(line.level == "good" for line in lines):
-        lines.append(_line("good", "run", "None of the rules behind this list found anything to mend."))
+        lines.append(tell("good", "run", "None of the rules behind this list found anything to mend."))
     return sorted(lines, key=lambda line: ("act", "watch", "good").index(line.level))
 
 
@@ -101,7 +101,7 @@ def forgetting(s: Summary) -> Markup | None:
     return say(text, i, now, then, least, 100 * (now.value - then.value), doubt)
 
 
-def _line(level: Literal["act", "watch", "good"], section: str, template: str, *values: Any) -> Advice:
+def tell(level: Literal["act", "watch", "good"], section: str, template: str, *values: Any) -> Advice:
     return Advice(level, say(template, *values), section)
 
 
@@ -110,13 +110,13 @@ def _gate(s: Summary) -> Iterator[Advice]:
     for r in gated:
         if not r["promoted"]:
             reason = str(r.get("gate_reason") or "no reason was recorded").rstrip(".")
-            yield _line("act", "rounds", "Round {} was not promoted: {}.", r.get("round"), reason)
+            yield tell("act", "rounds", "Round {} was not promoted: {}.", r.get("round"), reason)
     passed = [r.get("round") for r in gated if r["promoted"]]
     if passed:
         text = "Use the classifier of <strong>round {}</strong>, the newest that passed the gate."
-        yield _line("good", "rounds", text, passed[-1])
+        yield tell("good", "rounds", text, passed[-1])
     elif gated:
-        yield _line("act", "rounds", "Keep the classifier that you have: no retrained one passed the gate.")
+        yield tell("act", "rounds", "Keep the classifier that you have: no retrained one passed the gate.")
 
 
 def _control_arms(s: Summary) -> Iterator[Advice]:
@@ -131,12 +131,12 @@ def _control_arms(s: Summary) -> Iterator[Advice]:
         place = "level with" if rates[name].value == ours.value else "ahead of"
         settled = "; the intervals overlap, so the order is not settled" if rates[name].overlaps(ours) else ""
         text = 'The control arm "<strong>{}</strong>" is {} ours: {} valid ASR against {}{}. Taken at face value, {}.'
-        yield _line("act", "arms", text, label, place, rates[name], ours, settled, meaning)
+        yield tell("act", "arms", text, label, place, rates[name], ours, settled, meaning)
     if not ahead:
         close = ", ".join(ARMS.get(name, (name, ""))[0] for name in order if rates[name].overlaps(ours))
         doubt = f", but the intervals overlap with: {close}. Attack more seeds to settle it" if close else ""
         text = "<strong>Ours</strong> wins against each control arm: {} valid ASR, the best of the others {}{}."
-        yield _line("watch" if close else "good", "arms", text, ours, rates[order[0]], doubt)
+        yield tell("watch" if close else "good", "arms", text, ours, rates[order[0]], doubt)
 
 
 def _still_open(s: Summary) -> Iterator[Advice]:
@@ -155,17 +155,17 @@ def _still_open(s: Summary) -> Iterator[Advice]:
             fix = "Publish more rows of that family and spar on." if worst else "Spar on."
         text = "The attacker still gets <strong>{}</strong> through{}. {}"
         section = "families" if worst else "attack"
-        yield _line("act" if rate.value >= 0.2 else "watch", section, text, rate.percent, how, fix)
+        yield tell("act" if rate.value >= 0.2 else "watch", section, text, rate.percent, how, fix)
     frozen = rate_of(last, "asr_frozen")
     if frozen and len(rounds) > 1 and frozen.value <= 0.1 and rate.value >= 0.2:
         text = (
             "The old tricks are learnt ({} of them pass) but new ones are found ({}): the classifier knows what it was "
             "trained on, not yet what that stands for."
         )
-        yield _line("watch", "attack", text, frozen.percent, rate.percent)
+        yield tell("watch", "attack", text, frozen.percent, rate.percent)
     if rate.n is not None and rate.n < 100:
         text = "Only {} held-out seeds were attacked, so the intervals are wide. Hold out more violating rows."
-        yield _line("watch", "attack", text, rate.n)
+        yield tell("watch", "attack", text, rate.n)
 
 
 def _character_tricks(s: Summary) -> Iterator[Advice]:
@@ -176,7 +176,7 @@ def _character_tricks(s: Summary) -> Iterator[Advice]:
             'sparring.text.canonical(text, "deobfuscate")</code> (look-alikes, invisible characters, leet, spacing, not slips '
             "of the pen)."
         )
-        yield _line("act", "families", text, rate.percent)
+        yield tell("act", "families", text, rate.percent)
 
 
 def _benign_rows(s: Summary) -> Iterator[Advice]:
@@ -188,7 +188,7 @@ def _benign_rows(s: Summary) -> Iterator[Advice]:
             "it to the training data, or normalise it away."
         )
         name = benign.get("worst_operator") or "One operator"
-        yield _line("act", "benign", text, name, worst.percent, f"{BENIGN_LIMIT:.0%}")
+        yield tell("act", "benign", text, name, worst.percent, f"{BENIGN_LIMIT:.0%}")
 
 
 def _clean_quality(s: Summary) -> Iterator[Advice]:
@@ -198,7 +198,7 @@ def _clean_quality(s: Summary) -> Iterator[Advice]:
             "Robustness was paid for with clean quality: F1 fell by {:.3f}. Lower the share of attack rows, or keep an "
             "earlier round's classifier."
         )
-        yield _line("act", "clean", text, start.value - end.value)
+        yield tell("act", "clean", text, start.value - end.value)
 
 
 def _target(s: Summary) -> Iterator[Advice]:
@@ -208,10 +208,10 @@ def _target(s: Summary) -> Iterator[Advice]:
             "The classifier answers differently for the same input, by up to {:.3f}. Figures will not repeat: look for dropout "
             "left on, sampling, or several versions behind one address."
         )
-        yield _line("act", "run", text, unsteady)
+        yield tell("act", "run", text, unsteady)
     if failed := sum(r.get("failed_seeds") or 0 for r in s["rounds"]):
         text = "The classifier gave no score for {}; they are in no rate. See why before you trust the others."
-        yield _line("act", "run", text, plots.plural(failed, "seed"))
+        yield tell("act", "run", text, plots.plural(failed, "seed"))
 
 
 def _data(s: Summary) -> Iterator[Advice]:
@@ -220,12 +220,12 @@ def _data(s: Summary) -> Iterator[Advice]:
             "{} of your data may carry a wrong label. Have a person look there first: what is mislabelled teaches the "
             "classifier to miss."
         )
-        yield _line("act", "data", text, plots.plural(n, "row"))
+        yield tell("act", "data", text, plots.plural(n, "row"))
     filled = {cell.get("clause") for cell in get(s, "archive", "cells") or []}
     bare = [clause for clause in get(s, "archive", "axes", "clause") or [] if clause not in filled]
     if bare and filled:
         what, it = ("this clause", "it") if len(bare) == 1 else (f"{len(bare)} clauses", "them")
-        yield _line("watch", "coverage", "No hard example touches {}: {}. Add seeds for {}.", what, ", ".join(bare[:8]), it)
+        yield tell("watch", "coverage", "No hard example touches {}: {}. Add seeds for {}.", what, ", ".join(bare[:8]), it)
     made, kept = (sum(r.get(key) or 0 for r in s["rounds"]) for key in ("generated", "accepted"))
     reasons = rejected(s)
     if made and kept / made < 0.1 and reasons:
@@ -233,7 +233,7 @@ def _data(s: Summary) -> Iterator[Advice]:
             'Of {} generated samples only {} were accepted; most fell to "{}". A larger generator or a closer prompt '
             "costs less than more of the same."
         )
-        yield _line("watch", "yield", text, count(made), count(kept), next(iter(reasons)).replace("_", " "))
+        yield tell("watch", "yield", text, count(made), count(kept), next(iter(reasons)).replace("_", " "))
 
 
 def _raw_above_valid(s: Summary) -> Iterator[Advice]:
@@ -243,7 +243,7 @@ def _raw_above_valid(s: Summary) -> Iterator[Advice]:
             "Raw ASR is {}, valid ASR {}: the difference are texts that a normaliser gives away, that strayed too far from "
             "what they came from, or in which a judge sees no violation any more. Go by the valid figure."
         )
-        yield _line("watch", "attack", text, raw.percent, valid.percent)
+        yield tell("watch", "attack", text, raw.percent, valid.percent)
 
 
 def _judges(s: Summary) -> Iterator[Advice]:
@@ -255,10 +255,10 @@ def _judges(s: Summary) -> Iterator[Advice]:
             'The audit judge is lenient: it calls {} of the challenge rows "{}" violating, so valid ASR may be too '
             "high. Have people check a sheet: <code>sparring review</code>."
         )
-        yield _line("watch", "judges", text, wrong[worst].percent, worst.replace("_", " "))
+        yield tell("watch", "judges", text, wrong[worst].percent, worst.replace("_", " "))
     if right and right.value < 0.8:
         text = "The audit judge knows only {} of true violations, so valid ASR may be too low."
-        yield _line("watch", "judges", text, right.percent)
+        yield tell("watch", "judges", text, right.percent)
 
 
 RULES: tuple[Callable[[Summary], Iterator[Advice]], ...] = (
@@ -305,5 +305,5 @@ def say(template: str, *values: Any) -> Markup:
     return Markup(template).format(*(v if isinstance(v, Markup | float) else readable(v) for v in values))
 
 
-def _strong(rate: Rate) -> Markup:
+def strong(rate: Rate) -> Markup:
     return Markup("<strong>{}</strong> {}").format(rate.percent, rate.interval).strip()

@@ -6,19 +6,14 @@ The sentences stand in `advice.py`. Texts are covered until a person uncovers th
 
 from __future__ import annotations
 
-import functools
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from . import plots
+from . import page, plots
 from .advice import ARMS, BENIGN_LIMIT, Summary, advice, forgetting, get, keys_of, rate_of, rates_of, rejected, verdict
-from .plots import Rate, Series, count, readable
+from .plots import Rate, Series
 
 SHOWN_EXAMPLES = 60
 
@@ -41,24 +36,11 @@ class Example:
 
 def write_report(summary: Summary, examples: Sequence[Example], path: Path) -> None:
     """Renders `summary` (the keys of summary.json; any may be missing) and `examples` into one HTML file at `path`."""
-    html = _template().render(
+    html = page.environment().get_template("report.html.j2").render(
         s=summary, rounds=summary.get("rounds") or [], verdict=verdict(summary), advice=advice(summary),
-        contents=_contents(summary, examples), charts=_charts(summary), tables=_tables(summary),
+        contents=_contents(summary, examples), charts=_charts(summary), tables=_tables(summary), limit=BENIGN_LIMIT, arms=ARMS,
         examples=[_shown(e) for e in examples[:SHOWN_EXAMPLES]], n_examples=len(examples))  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(html, encoding="utf-8", errors="backslashreplace")
-    os.replace(aside, path)
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sparring"), autoescape=True, undefined=jinja2.ChainableUndefined, finalize=_printed,
-        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    environment.filters.update(rate=Rate.read, count=count, duration=plots.duration)
-    environment.globals.update(plots=plots, limit=BENIGN_LIMIT, arms=ARMS)
-    return environment.get_template("report.html.j2")
+    page.put(html, path)
 
 
 def _contents(s: Summary, examples: Sequence[Example]) -> dict[str, str]:
@@ -167,12 +149,3 @@ def _shown(e: Example) -> dict[str, Any]:
     clipped = max(len(e.text), len(e.seed_text)) > plots.CLIP
     marked = {"pieces": plots.pieces(e.seed_text, e.text), "seed": plots.pieces(e.seed_text, e.seed_text)}
     return {"facts": e, "hidden": plots.hidden(e.text), "clipped": clipped, **marked}
-
-
-def _printed(value: Any) -> Any:
-    """What `{{ }}` prints: a dash for what was not measured, else one safe line."""
-    if isinstance(value, Markup | jinja2.Undefined):
-        return value
-    if value is None or value != value:
-        return "–"
-    return readable(f"{value:.4g}" if isinstance(value, float) else value)

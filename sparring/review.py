@@ -5,13 +5,10 @@ A sheet mixes made violating rows with real ones of known label, which show how 
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import datetime
 import io
-import itertools
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,19 +16,18 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
+from . import labels as kept
 from . import policy as policies
 from .errors import DataError, UserError
+from .labels import Label
 from .metrics import Figure, kappa, rate
 from .policy import Policy
 from .record import BENIGN, Record, digest, from_table
 
 COLUMNS = ("key", "text", "label", "note")
-LABELS = pa.schema([(name, pa.string()) for name in ("id", "label_name", "who", "when", "policy_version")])
 CELL = 32_000  # characters that a spreadsheet's cell can hold
-Label = Mapping[str, str]  # one row of `LABELS`
 _FORMULA = re.compile(r"'*\s*[=+\-@＝＋－＠]")  # also behind apostrophes of the text's own: what is defused can be undone
 
 
@@ -83,7 +79,7 @@ def write_sheet(run_folder: Path, path: Path, *, rows: int = 200, seed: int = 0,
     rng.shuffle(chosen)
     keys = {f"k{digest('review', seed, r.id)[:11]}": r for r in chosen}  # a letter first: no spreadsheet reads a number
     sheet = {"policy_version": rules.version, "labels": rules.labels, "rows": {key: r.id for key, r in keys.items()}}
-    _put(run_folder / "review", "sheet-{:05d}.json", json.dumps(sheet, indent=1).encode())
+    kept.put(run_folder / "review", "sheet-{:05d}.json", json.dumps(sheet, indent=1).encode())
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "x", encoding="utf-8-sig", newline="") as stream:
         table = csv.writer(stream)
@@ -125,17 +121,13 @@ def read_sheet(run_folder: Path, path: Path, *, who: str) -> Agreement:
             f"{len(faults)} faulty: {'; '.join(faults[:5])}. Nothing was kept. Fix the rows and read it again"
         )
     filled = [row for row in labels.values() if row["label_name"]]
-    if filled:
-        shard = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(filled, schema=LABELS), shard, compression="zstd")
-        _put(run_folder / "review", "labels-{:05d}.parquet", shard.getvalue())
+    kept.append(run_folder / "review", filled)
     return _compare(run_folder, records, filled, unfilled=len(labels) - len(filled))
 
 
 def human(run_folder: Path) -> dict[str, Any]:
     """`{"human": ...}` over every label that people gave, the latest of each row; empty before the first."""
-    tables = [pq.read_table(p).to_pylist() for p in sorted(run_folder.glob("review/labels-*.parquet"))]
-    latest = {row["id"]: row for row in sorted(itertools.chain(*tables), key=lambda row: row["when"])}
+    latest = kept.latest(kept.read(run_folder / "review"))
     return {"human": _compare(run_folder, _records(run_folder), list(latest.values())).to_json()} if latest else {}
 
 
@@ -225,17 +217,3 @@ def _guide(rules: Policy) -> str:
         lines += ["", *(f"- Allowed: {item}" for item in category.allowed), ""]
     lines += [f"## `{BENIGN}`", "", *(f"- Allowed: {item}" for item in rules.allowed)]
     return "\n".join([*lines, *(f"- Unclear: {item}" for item in rules.ambiguity), ""])
-
-
-def _put(folder: Path, name: str, data: bytes) -> None:
-    """`data` under the next free number of `name`, whole or not at all, never over another file."""
-    folder.mkdir(exist_ok=True)
-    aside = folder / f".{os.getpid()}.part"
-    with open(aside, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    for number in itertools.count():
-        with contextlib.suppress(FileExistsError):
-            os.link(aside, folder / name.format(number))
-            return aside.unlink()

@@ -48,5 +48,6 @@ def test_a_wheel_holds_the_top_level_names_and_nothing_else(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         files = [name for name in archive.namelist() if ".dist-info/" not in name]
     assert {name.split("/")[0].removesuffix(".py") for name in files} == NAMES
-    for needed in ("sparring/templates/report.html.j2", "sparring/templates/job.yaml", "sparring/py.typed"):
+    templates = "sparring/templates/report.html.j2", "sparring/templates/job.yaml", "mining/dataset/templates/mining.html.j2"
+    for needed in (*templates, "sparring/py.typed"):
         assert needed in files
