@@ -6,6 +6,7 @@ import json as _json
 import os
 import pathlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,12 +54,72 @@ def synth(job: JobPath, round: Round = 0) -> None:
 
 
 @app.command()
-def mine(job: JobPath, round: Round = 0) -> None:
-    """Find label issues and near duplicates in the training rows, and the round's hard examples.
+def mine(
+    source: Annotated[
+        list[str],
+        typer.Argument(
+            help="A data set (file, folder or name on the hub); `leakage A B` for two of them; or a job file.",
+            metavar="DATASET | leakage A B | JOB.yaml",
+        ),
+    ],
+    labels: Annotated[str | None, typer.Option(help="Column of the given labels; rows without one are unlabelled.")] = None,
+    policy: Annotated[pathlib.Path | None, typer.Option(help="The policy: its labels, benign first.")] = None,
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for the table, the report and the embeddings.")] = pathlib.Path(
+        "mined"
+    ),
+    text: Annotated[str | None, typer.Option(help="Column of texts; found by itself where only one can be meant.")] = None,
+    image: Annotated[str | None, typer.Option(help="Column of images.")] = None,
+    key: Annotated[str | None, typer.Option(help="Column of ids of your own; else a hash of the content.")] = None,
+    vectors: Annotated[str | None, typer.Option(help="Embeddings you have: a column, or a .npy file.")] = None,
+    scores: Annotated[str | None, typer.Option(help="The classifier's scores, in the labels' order: a column or .npy.")] = None,
+    lineage: Annotated[str | None, typer.Option(help="Column that names rows of one origin; they stay together.")] = None,
+    attribute: Annotated[list[str] | None, typer.Option(help="Column to look for slices in; may be repeated.")] = None,
+    benign: Annotated[str | None, typer.Option(help="The harmless label, where no policy says it.")] = None,
+    rare: Annotated[str | None, typer.Option(help="A label of which there is too little: it is looked for.")] = None,
+    split: Annotated[list[str] | None, typer.Option(help="Split to read; twice with leakage.")] = None,
+    budget: Annotated[int, typer.Option(help="Rows to label next.", min=0)] = 100,
+    threshold: Annotated[float, typer.Option(help="Where the classifier decides `not benign`.", min=0, max=1)] = 0.5,
+    embedder: Annotated[str, typer.Option(help="Registered embedder; `sparring parts` lists them.")] = "minilm",
+    plantings: Annotated[int, typer.Option(help="Rounds of canaries for a review's worth; 0 for none.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds, draws and canaries.")] = 0,
+    round: Round = 0,
+    json: Json = False,
+) -> None:
+    """Find what is mislabelled, hard, missing and there twice in any labelled data set; or what two data sets share.
 
-    Example: sparring mine examples/sms_spam.yaml
+    Example: sparring mine messages.parquet --labels label --policy policy.yaml --out mined
+    Example: sparring mine leakage train.parquet test.parquet
     """
-    _spar(job, (round, "mine"))
+    if source[0].endswith((".yaml", ".yml")):
+        _spar(pathlib.Path(source[0]), (round, "mine"))
+        return
+    from mining.dataset import command, mine
+    from mining.dataset.read import Columns
+    from sparring.errors import UserError
+
+    columns = Columns(labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()))
+    if source[0] == "leakage" and len(source) == 3:
+        splits = [*(split or []), None, None][:2]
+        found = command.compare(source[1], source[2], columns, splits=splits, embedder=embedder)
+        typer.echo(_json.dumps(found.to_json(), indent=1) if json else "\n".join(found.lines()))
+        return
+    if len(source) != 1:
+        raise UserError(f"expected one data set, or `leakage A B`; got {' '.join(source)}")
+    files = {
+        name: pathlib.Path(value)
+        for name, value in (("vectors", vectors), ("scores", scores))
+        if value and value.endswith(".npy")
+    }
+    columns = replace(
+        columns, vectors=None if "vectors" in files else vectors, scores=None if "scores" in files else scores
+    )  # fmt: skip
+    console = _console(stderr=json)
+    mined = command.run(
+        source[0], columns, out, policy=policy, split=split[0] if split else None, benign=benign, embedder=embedder,
+        settings=mine.Settings(budget=budget, rare=rare, threshold=threshold, plantings=plantings, seed=seed),
+        told=lambda what: console.print(what, style="dim"), **files,
+    )  # fmt: skip
+    typer.echo(_json.dumps(mined.result.summary(), indent=1, default=str) if json else "\n".join(command.lines(mined)))
 
 
 @app.command()
@@ -272,7 +333,8 @@ def main() -> None:
     from sparring.errors import SparringError
 
     # Before torch loads: spinning threads on busy cores are many times slower; bars of other libraries disturb ours.
-    for name, value in (("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1")):
+    quiet = ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS")
+    for name, value in (("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0"), *((name, "1") for name in quiet)):
         os.environ.setdefault(name, value)
     try:
         code = app(standalone_mode=False)

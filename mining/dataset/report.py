@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 from sparring import page, plots
 from sparring.plots import Rate, count
 
+from ..labels.verdicts import ACTIONS
 from . import marks
 from .advice import SURE, advice, at, queues, verdict, worth
 from .cards import Deck
-from .result import ACTIONS, Curve, MiningResult
+from .result import Curve, MiningResult
 
 QUEUES, WORTHS, SLICES, POINTS = 20, 6, 20, 5  # that are shown; the parquet has all
 CARDS = 60  # over all queues

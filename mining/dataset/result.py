@@ -10,10 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-ACTIONS = {
-    "ok": "keep", "mislabelled": "relabel", "hard": "upweight", "novel": "annotate", "ambiguous": "escalate",
-    "duplicate": "drop",
-}  # fmt: skip
+from ..labels.verdicts import ACTIONS
+
 NEIGHBOUR = pa.struct([("id", pa.string()), ("cosine", pa.float32()), ("label", pa.string())])
 SCHEMA = pa.schema(
     [

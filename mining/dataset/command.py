@@ -1,0 +1,106 @@
+"""What `sparring mine DATASET` and `sparring mine leakage A B` do, apart from printing."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparring import policy as policies
+from sparring import registry
+from sparring.errors import UserError
+
+from ..duplicates.leakage import Leakage, Side, leakage
+from ..labels.verdicts import ACTIONS
+from . import read as reading
+from .mine import Settings, mine
+from .read import Columns, Rows
+from .report import write_report
+from .result import MiningResult
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    result: MiningResult
+    table: pathlib.Path
+    report: pathlib.Path
+
+
+def run(
+    source: str, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
+    split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
+    scores: pathlib.Path | None = None, embedder: str = "minilm", told: Callable[[str], None] = lambda what: None,
+) -> Mined:  # fmt: skip
+    """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings."""
+    names = policies.load(policy).labels if policy else ()
+    told(f"reading {source}")
+    rows = reading.read(
+        source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores)
+    )  # fmt: skip
+    result = mine(rows, embedder=embedder, settings=settings, cache=out / "embeddings", told=told)
+    told("writing")
+    table = result.write(out)
+    texts = dict(zip(rows.ids, rows.texts, strict=True)) if rows.texts is not None else None
+    images = dict(zip(rows.ids, rows.images, strict=True)) if rows.images is not None else None
+    return Mined(result, table, write_report(result, out / "report.html", texts=texts, images=images))
+
+
+def compare(
+    a: str, b: str, columns: Columns, *, splits: Sequence[str | None] = (None, None), embedder: str | None = None
+) -> Leakage:
+    """Leakage between two data sets, or two splits of one: exact, masked, near, and by cosine where an embedder is named."""
+    sides = [_side(source, columns, split) for source, split in zip((a, b), splits, strict=True)]
+    return leakage(*sides, embedder=registry.make("embedder", embedder) if embedder else None)
+
+
+def _side(source: str, columns: Columns, split: str | None) -> Side:
+    rows = reading.read(source, columns, split=split)
+    if rows.texts is None:
+        raise UserError(f"{source}: expected a column of texts to compare; found none. Fix: --text NAME")
+    name = f"{source} ({split})" if split else source
+    return Side(name, rows.ids, rows.texts, _labels(rows), rows.vectors)
+
+
+def _labels(rows: Rows) -> list[str | None] | None:
+    return [rows.names[i] if i >= 0 else None for i in rows.labels] if rows.names else None
+
+
+def _array(path: pathlib.Path | None) -> np.ndarray | None:
+    if path is None:
+        return None
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: expected a NumPy array (.npy); {error}") from None
+
+
+def lines(mined: Mined) -> list[str]:
+    """What to print: verdicts, queues with what a review is worth, slices, where the files are."""
+    result = mined.result
+    out = [f"{result.table.num_rows:,} rows, {len(result.rejected):,} set apart", ""]
+    out += [f"{name:12} {count:>8,}  {action}" for name, count, action in _verdicts(result)]
+    for label in result.labels:
+        if queue := result.queue(label):
+            out.append(f"queue {label:20} {len(queue):>6,} rows to review{_worth(result, label, len(queue))}")
+    out += [
+        f"worse: {s.name} ({', '.join(s.words) or 'no words'}): {s.error:.1%} wrong, elsewhere {s.rest:.1%}"
+        for s in result.slices
+    ]
+    out += [f"note: {note}" for note in result.notes]
+    return [*out, "", f"report  {mined.report}", f"table   {mined.table}"]
+
+
+def _verdicts(result: MiningResult) -> list[tuple[str, int, str]]:
+    return [(name, count, ACTIONS[name]) for name, count in result.verdicts.items()]
+
+
+def _worth(result: MiningResult, label: str, rows: int) -> str:
+    """Wrong labels that a review of the queue is expected to find, under the noise that makes it hardest."""
+    curves = [c for c in result.worth if c.queue == label]
+    if not curves:
+        return ""
+    cautious = min(curves, key=lambda c: sum(c.found))
+    found = float(np.interp(rows, cautious.reviewed, cautious.found))
+    return f", about {found:.0f} of them wrong" if found >= 0.5 else ""

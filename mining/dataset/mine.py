@@ -1,0 +1,247 @@
+"""Everything that mining knows of a data set, in one go: each part on arrays, rows in the order of their ids."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sparring import registry
+from sparring.embed import unit
+from sparring.errors import DataError
+from sparring.stored import Stored
+
+from .. import hard, pool, slices
+from ..labels import issues, verdicts, views, worth
+from ..labels.issues import LabelIssues
+from ..labels.verdicts import Verdicts
+from ..labels.views import Views
+from ..selection.base import Pool
+from ..selection.select import Selection, select
+from . import near, table
+from .near import Near
+from .read import Rows
+from .result import Curve, MiningResult, Slice
+
+Told = Callable[[str], None]
+WORTH_MOST = 50_000  # rows up to which a review's worth is played through
+NEGATIVES = 200  # benign look-alikes that are ranked
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`budget`: rows to label next, a share `audit` of them at random; `queue`: rows of a queue at most; `rare`: the label of
+    which there is too little; `threshold`: where the target decides that a row is not benign; `plantings`: how often the worth
+    of a review is played through under each noise, 0 for not at all."""
+
+    budget: int = 100
+    audit: float = 0.1
+    strategy: str = "mixed"
+    queue: int | None = None
+    rare: str | None = None
+    threshold: float = 0.5
+    near_text: float = 0.7
+    near_cosine: float = 0.95
+    plantings: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the parts say, before it is put into a table."""
+
+    rows: Rows
+    vectors: np.ndarray
+    near: Near
+    issues: LabelIssues | None
+    verdicts: Verdicts
+    removal: Any
+    hardness: np.ndarray
+    negatives: np.ndarray
+    selection: Selection
+
+
+def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tuple[np.ndarray, str]:
+    """(n, d) unit vectors of the rows and whose they are: the user's own, or those of a registered embedder.
+
+    `cache` keeps vectors of texts by model and content. Raises `DataError` for rows with nothing to embed.
+    """
+    if rows.vectors is not None:
+        if not np.isfinite(rows.vectors).all():
+            bad = int((~np.isfinite(rows.vectors).all(1)).sum())
+            raise DataError(f"expected vectors of finite numbers, got NaN or infinity in {bad} rows. Fix: embed them again")
+        return unit(rows.vectors), "given"
+    if rows.images is not None:
+        made = registry.make("image_embedder", embedder if embedder in registry.names("image_embedder") else "pixels")
+        return made.encode(rows.images), made.name
+    if rows.texts is None:
+        raise DataError("expected vectors for rows without texts or images. Fix: --vectors FILE.npy")
+    model = registry.make("embedder", embedder)
+    return (Stored(model, cache) if cache else model).encode(rows.texts), model.name
+
+
+def mine(
+    rows: Rows, *, embedder: str = "minilm", settings: Settings | None = None, cache: pathlib.Path | None = None,
+    told: Told = lambda what: None,
+) -> MiningResult:  # fmt: skip
+    """Duplicates, label issues, verdicts, hardness, slices, what to label next and what a review is worth.
+
+    The same rows in another order give the same result. `told` hears what is being done. Without labels, or with one label
+    alone, what needs labels is left out and `notes` say so.
+    """
+    s = settings or Settings()
+    told(f"embedding {len(rows):,} rows")
+    vectors, model = embedded(rows, embedder, cache)
+    told("near duplicates")
+    close = near.find(vectors, rows.texts, rows.lineage, text=s.near_text, cosine=s.near_cosine, seed=s.seed)
+    removal = near.plan(close, rows.ids, rows.labels, rows.benign, rows.attributes.get("source"))  # type: ignore[arg-type]
+    notes, given = list(close.notes), rows.labels >= 0
+    scores, apart = _scores(rows)
+    found: LabelIssues | None = None
+    if len(np.unique(rows.labels[given])) > 1:
+        told("views and label issues")
+        found = issues.find(vectors, rows.labels, close.group, seed=s.seed, classes=len(rows.names), scores=scores)
+        notes += found.views.notes
+    else:
+        notes.append("rows of two labels at least are needed for label issues, hardness and slices: they are left out")
+    told("verdicts")
+    said = found.views if found else Views((), np.zeros((0, len(rows), max(2, len(rows.names))), np.float32))
+    verdict = verdicts.judge(
+        said.probabilities, rows.labels, vectors, close.group, pairs=_pairs(close, vectors), names=said.names,
+        protected=~removal.removed,
+    )  # fmt: skip
+    hardness, negatives = np.full(len(rows), np.nan, np.float32), np.zeros(0, np.int64)
+    if found:
+        hardness = hard.hardness(said.probabilities, rows.labels, vectors).value
+        if rows.benign is not None:
+            violates = None if apart is None else np.nan_to_num(1 - apart[:, rows.benign])
+            moved = np.where(given, np.where(rows.labels == rows.benign, 0, rows.labels + 1), -1)
+            negatives = hard.hard_negatives(vectors, moved, NEGATIVES, scores=violates).rows
+    told("slices, and what to label next")
+    worse = _slices(rows, vectors, close.group, found, apart, s) if found else ()
+    selection, facts, more = _next(rows, vectors, said, apart, s)
+    curves, f1, errors = _worth(rows, vectors, close.group, found, s, told)
+    everything = Found(rows, vectors, close, found, verdict, removal, hardness, negatives, selection)
+    made = table.made(everything, worse, budget=s.queue)
+    facts = {"embedder": model, "groups of near duplicates": int((np.bincount(close.group) > 1).sum()), **close.facts, **facts}
+    if found is not None and apart is None:
+        facts["slices are of"] = "the views' own errors, out of fold: no scores of a target were given"
+    return MiningResult(
+        rows.source, rows.names, made, rows.rejected, tuple(_told(w, rows) for w in worse), curves, f1, errors, facts,
+        (*notes, *more, *selection.short),
+    )  # fmt: skip
+
+
+def _scores(rows: Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The target's scores as a view, whose rows sum to 1, and as they came."""
+    if rows.scores is None:
+        return None, None
+    if rows.scores.shape[1] != len(rows.names):
+        raise DataError(
+            f"expected scores of {len(rows.names)} labels a row ({', '.join(rows.names)}); got {rows.scores.shape[1]}"
+        )
+    silent = np.isnan(rows.scores).all(1)
+    kept = rows.scores[~silent]
+    if not np.isfinite(kept).all() or (len(kept) and not (kept.min() >= -1e-6 and kept.max() <= 1 + 1e-6)):
+        raise DataError("expected scores in [0, 1], NaN in a whole row where there is none; got others")
+    view = np.full(rows.scores.shape, np.nan, np.float32)
+    view[~silent] = views.normalised(np.clip(kept, 0, 1))
+    return view, rows.scores
+
+
+def _pairs(close: Near, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    row = np.concatenate([e.pairs.row for e in close.evidence])
+    other = np.concatenate([e.pairs.other for e in close.evidence])
+    similarity = np.concatenate([e.pairs.similarity for e in close.evidence])
+    return row, other, similarity
+
+
+def _slices(
+    rows: Rows, vectors: np.ndarray, group: np.ndarray, found: LabelIssues, apart: np.ndarray | None, s: Settings
+) -> tuple[slices.Slice, ...]:
+    """Of labelled rows whose label is not in doubt: a wrong label is no error of the target."""
+    p = found.views.mean if apart is None else apart
+    decided = p.argmax(1)
+    if apart is not None and rows.benign is not None:
+        others = np.delete(np.arange(p.shape[1]), rows.benign)
+        violates = 1 - p[:, rows.benign] > s.threshold
+        decided = np.where(violates, others[p[:, others].argmax(1)], rows.benign)
+    kept = np.flatnonzero((rows.labels >= 0) & ~found.flagged & ~np.isnan(p).any(1))
+    texts = [rows.texts[i] for i in kept] if rows.texts is not None else None
+    told = slices.find(
+        decided[kept] != rows.labels[kept], group[kept], vectors=vectors[kept], texts=texts, seed=s.seed,
+        attributes={name: values[kept] for name, values in rows.attributes.items()},
+    )  # fmt: skip
+    return tuple(replace(t, rows=kept[t.rows]) for t in told)
+
+
+def _told(found: slices.Slice, rows: Rows) -> Slice:
+    return Slice(found.name, len(found.rows), found.rate, found.low, found.high, found.rest, found.p, found.words)
+
+
+def _next(
+    rows: Rows, vectors: np.ndarray, said: Views, apart: np.ndarray | None, s: Settings
+) -> tuple[Selection, dict[str, Any], list[str]]:
+    """Unlabelled rows where there are any, else rows to look at again; with a target's scores also what the pool is like."""
+    open, known = np.flatnonzero(rows.labels < 0), np.flatnonzero(rows.labels >= 0)
+    rare = rows.names.index(s.rare) if s.rare in rows.names else None
+    facts: dict[str, Any] = {}
+    notes: list[str] = []
+    if s.rare is not None and rare is None:
+        raise DataError(f"expected the rare label out of {', '.join(rows.names)}; got {s.rare!r}")
+    if apart is not None and len(open) and len(known) and rows.benign == 0:
+        unscored = np.isnan(apart[known]).any(1)
+        held = pool.Labelled(vectors[known[~unscored]], apart[known[~unscored]], rows.labels[known[~unscored]])
+        found = pool.examine(
+            vectors[open], apart[open], s.threshold, s.budget, labelled=held, rare=rare, strategy=s.strategy, audit=s.audit,
+            near=s.near_cosine, seed=s.seed,
+        )  # fmt: skip
+        facts["near misses"] = [rows.ids[i] for i in open[found.near_misses][:20]]
+        if share := found.prevalence:
+            facts["prevalence of violations, unlabelled rows"] = _estimate(share.bbse)
+            facts["precision at the threshold, unlabelled rows"] = _estimate(share.precision)
+        if found.drift.vectors:
+            facts["drift, AUC of telling unlabelled from labelled"] = round(found.drift.vectors.auc, 4)
+        return found.next.among(open), facts, list(found.notes)
+    p = said.mean if len(said.names) else None
+    asked = open if len(open) else known
+    inner = Pool(vectors[asked], None if p is None else p[asked], rare=rare if p is not None else None)
+    strategy = s.strategy if p is not None else "facility_location"
+    if strategy != s.strategy:
+        notes.append(f"without labels to learn from, rows are selected by {strategy}")
+    chosen = select(inner, s.budget, strategy, audit=s.audit, near=s.near_cosine, seed=s.seed)
+    return chosen.among(asked), facts, notes
+
+
+def _estimate(found: Any) -> str:
+    return f"{found.value:.4f} [{found.low:.4f}, {found.high:.4f}]"
+
+
+def _worth(
+    rows: Rows, vectors: np.ndarray, group: np.ndarray, found: LabelIssues | None, s: Settings, told: Told
+) -> tuple[tuple[Curve, ...], dict[str, Any], dict[str, float]]:
+    if found is None or not s.plantings:
+        return (), {}, {}
+    labelled = np.flatnonzero(rows.labels >= 0)
+    if len(labelled) > WORTH_MOST:
+        labelled = labelled[:: len(labelled) // WORTH_MOST + 1]
+    told("what a review is worth")
+    x, y, g = vectors[labelled], rows.labels[labelled], group[labelled]
+
+    def score(labels: np.ndarray) -> np.ndarray:
+        again = views.make(x, labels, seed=s.seed, groups=g, classes=len(rows.names))
+        return issues.from_views(again, labels, seed=s.seed).score
+
+    try:
+        said = worth.worth(y, x, score, groups=g, plantings=s.plantings, benign=rows.benign or 0, seed=s.seed)
+    except DataError:
+        return (), {}, {}
+    curves = tuple(
+        Curve(rows.names[c.queue], c.noise, *(tuple(v.tolist()) for v in (c.reviewed, c.found, c.low, c.high)))
+        for c in said.curves
+    )
+    f1 = {g.noise: (tuple(g.reviewed.tolist()), tuple(g.f1.tolist())) for g in said.gains}
+    return curves, f1, {rows.names[label]: round(count, 2) for label, count in said.errors.items()}
