@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from markupsafe import Markup
 
 from sparring import plots
 from sparring.plots import count
@@ -18,17 +19,20 @@ from sparring.plots import count
 from .result import MiningResult
 
 NEIGHBOURS, REASONS = 3, 6  # that a card shows
-OWN, BESIDE = 112, 64  # pixels of an image's longer side: the row's own, a neighbour's
+OWN, BESIDE = 104, 52  # pixels of an image's longer side: the row's own, a neighbour's
 MOST_PIXELS = 50_000_000  # of an image that is opened for a preview
 SHORT = 48  # characters of an id
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a card uncovers: `image` is a data URI; `why` says why there is neither text nor image."""
+    """What a card uncovers; `why` says why there is neither text nor image.
+
+    `image` is a data URI, marked safe, since a page clips strings.
+    """
 
     text: str | None = None
-    image: str | None = None
+    image: Markup | None = None
     width: int = 0
     height: int = 0
     why: str = ""
@@ -81,8 +85,8 @@ class Deck:
         cards = []
         for r in rows:
             kept, cosines = r["stands_for"], {n["id"]: n["cosine"] for n in r["neighbours"] or ()}
-            near = f" · cosine {_figure(cosines[kept])}" if kept in cosines else ""
-            beside = [{"head": f"stays: {_short(kept)}{near}", "preview": self._preview(kept, BESIDE)}]
+            cosine = _figure(cosines[kept]) if kept in cosines else ""
+            beside = [{"head": f"stays: {_short(kept)}", "cosine": cosine, "preview": self._preview(kept, BESIDE)}]
             note = f"undone: {r['undone']}" if r["undone"] else ""
             cards.append(self._card(r | {"reasons": [r["why_removed"] or "near duplicate"]}, "", beside=beside, note=note))
         return cards
@@ -110,10 +114,9 @@ class Deck:
         near = r["neighbours"] or ()
         if beside is None:
             beside = [
-                {"head": f"{_named(n['label'])} · cosine {_figure(n['cosine'])}",
-                 "preview": self._preview(n["id"], BESIDE)}
+                {"head": _named(n["label"]), "cosine": _figure(n["cosine"]), "preview": self._preview(n["id"], BESIDE)}
                 for n in near[:NEIGHBOURS]
-            ]  # fmt: skip
+            ]
         own = self._preview(r["id"], OWN)
         return {
             "ident": f"card-{self._dealt}", "id": _short(r["id"]), "row": r["row"], "rank": rank, "head": head, "score": score,
@@ -149,7 +152,7 @@ def thumbnail(data: bytes, side: int, text: str | None = None) -> Preview:
     stream = io.BytesIO()
     kind = "png" if max(small.size) <= 32 else "jpeg"
     small.save(stream, kind, quality=72)
-    uri = f"data:image/{kind};base64,{base64.b64encode(stream.getvalue()).decode()}"
+    uri = Markup("data:image/{};base64,{}").format(kind, base64.b64encode(stream.getvalue()).decode())
     return Preview(text, uri, width, height)
 
 
