@@ -186,9 +186,9 @@ def rows(quick: bool) -> tuple[list[shared.Row], dict[str, Any]]:
 
 
 def _stored() -> dict[str, Any]:
-    """Out of the whole benchmark's results, whose details hold these under the setting's name."""
+    """Out of the whole benchmark's results, whose details hold these under the part's name."""
     path = shared.RESULTS / f"{STORED}.json"
-    return shared.read(STORED)["details"].get(SETTING, {}).get("peers", {}) if path.exists() else {}
+    return shared.read(STORED)["details"].get("minhash", {}).get("peers", {}) if path.exists() else {}
 
 
 if __name__ == "__main__":
