@@ -78,14 +78,6 @@ def read(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
-def peak_gb() -> float:
-    """The most memory that this process has held, in GB; getrusage's figure begins with that of the process it came from."""
-    for line in pathlib.Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024 / 1e9
-    raise RuntimeError("expected VmHWM in /proc/self/status")
-
-
 def machine() -> dict[str, Any]:
     return {
         "cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system(),

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
+from benchmarks import memory
 from benchmarks.miners import vectors
 
 THRESHOLD = 0.95
@@ -137,14 +138,6 @@ def _imports(times: int) -> tuple[float, bool]:
     return min(float(seconds) for seconds, _ in found), found[0][1] == "True"
 
 
-def _peak() -> float:
-    """GB of this process alone: the resource module's figure begins with the parent's."""
-    for line in pathlib.Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024 / 1e9
-    raise RuntimeError("expected VmHWM in /proc/self/status")
-
-
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
 
@@ -155,4 +148,4 @@ if __name__ == "__main__":
 
     faiss.omp_set_num_threads(1)
     measured = {"ours": ours, "baseline": baseline, "datalab": datalab}[sys.argv[1]](pathlib.Path(sys.argv[2]))
-    print(json.dumps(measured | {"peak_gb": _peak()}))  # noqa: T201
+    print(json.dumps(measured | {"peak_gb": memory.peak_gb()}))  # noqa: T201

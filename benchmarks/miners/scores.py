@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
-from benchmarks import shared
+from benchmarks import memory
 from benchmarks.shared import Row
 from mining.labels import scoring
 
@@ -71,7 +71,7 @@ def _measure(n: int, path: str) -> dict[str, float]:
     found = scoring.confident(p, given)
     seconds = time.process_time() - start
     np.save(path, found.flagged)
-    return {"seconds": seconds, "peak_gb": shared.peak_gb()}
+    return {"seconds": seconds, "peak_gb": memory.peak_gb()}
 
 
 if __name__ == "__main__":
