@@ -27,6 +27,7 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 from benchmarks import shared, targets
 from benchmarks.shared import Row
+from mining.labels import issues
 from mining.labels.verdicts import judge
 from sparring import text
 from sparring.embed import WordLlamaEmbedder, unit
@@ -257,7 +258,10 @@ def baseline(case: Case) -> np.ndarray:
 
 
 def ours(case: Case) -> np.ndarray:
-    return judge(case.views, case.labels, case.vectors, case.groups, pairs=case.pairs).names
+    found = issues.find(case.vectors, case.labels, case.groups, seed=0)
+    views = found.views
+    said = judge(views.probabilities, case.labels, case.vectors, case.groups, pairs=case.pairs, found=found, names=views.names)
+    return said.names
 
 
 def scored(case: Case, called: np.ndarray) -> dict[str, float]:

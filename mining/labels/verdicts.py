@@ -9,6 +9,8 @@ import numpy as np
 
 from sparring.errors import DataError, UserError
 
+from .issues import LabelIssues
+
 VERDICTS = ("ok", "mislabelled", "hard", "novel", "ambiguous", "duplicate")
 ACTIONS = {
     "ok": "keep", "mislabelled": "relabel", "hard": "upweight", "novel": "annotate", "ambiguous": "escalate",
@@ -17,6 +19,7 @@ ACTIONS = {
 NEIGHBOURS = 10  # that a row is shown with and that vote
 CLOSEST = 5  # rows of a label that tell how near it is
 FAR = 20  # a kind with fewer rows than this in all the data is novel
+KIN, OF_KIN = 8, 2  # a new kind has this many of its own among a row's so many nearest
 REJECTS = 0.5  # of the views must prefer another label, and more, before it is called wrong
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 Reason = tuple[str, float]
@@ -26,14 +29,15 @@ Reason = tuple[str, float]
 class Limits:
     """Where verdicts begin; `docs/design/verdicts.md` tells what each costs.
 
-    `typical`: a wrong label has more support for another label than this share of that label's own rows. `margin`: a row is
-    hard when its label leads the next by less. `far`: a row is novel when its distance lies this many deviations above the
-    median. `even`: a row is ambiguous when both of its labels lie this near to one another in views and neighbours alike.
+    `typical`: a wrong label's row lies nearer to another label than this share of that label's own rows. `margin`: a row is
+    hard when its label leads the next by less in the views' mean. `far`: a row is novel when it lies this many times as far
+    above the median as one row in twenty does. `even`: a row is ambiguous when both of its labels lie this near to one another
+    in views and neighbours alike.
     """
 
-    typical: float = 0.15
-    margin: float = 0.15
-    far: float = 2.3
+    typical: float = 0.1
+    margin: float = 0.3
+    far: float = 1.3
     even: float = 0.02
 
 
@@ -60,45 +64,53 @@ class Verdicts:
 
 def judge(
     probabilities: np.ndarray, labels: np.ndarray, vectors: np.ndarray, groups: np.ndarray, *, pairs: Pairs | None = None,
-    protected: np.ndarray | None = None, names: Sequence[str] = (), neighbours: tuple[np.ndarray, np.ndarray] | None = None,
-    limits: Limits | None = None,
+    found: LabelIssues | None = None, protected: np.ndarray | None = None, names: Sequence[str] = (),
+    neighbours: tuple[np.ndarray, np.ndarray] | None = None, limits: Limits | None = None,
 ) -> Verdicts:  # fmt: skip
     """A verdict for each row.
 
     `probabilities` (v, n, k) are views, out of fold, NaN where one abstains; `labels` (n,), -1 for none; `vectors` (n, d) unit.
 
+    `found` are the label issues of these rows (`issues.find`), and `probabilities` best its views, which learned from corrected
+    labels; without it, a label is suspect when the views' mean and more than half of the views reject it. A suspect row is
+    mislabelled where it is typical of another label, else hard.
+
     `pairs` are verified near duplicates: rows i, rows j, cosines. A row is a duplicate only of a row that stays and has the
-    same label, never of a row's duplicate; `protected` (n,) bool never goes. `names` (v,) go into the reasons. `neighbours`,
-    if the caller has searched: cosine and row, each (n, m), best first, -1 where there are fewer; else exact search.
+    same label (or any, if it has none itself), never of a row's duplicate; `protected` (n,) bool never goes, nor does a row of
+    another verdict than ok or hard. `names` (v,) go into the reasons. `neighbours`, if the caller has searched: cosine and row,
+    each (n, m), best first, -1 where there are fewer; else exact search.
     No chance is in it: rows sorted by id get the same verdicts whatever order they came in.
 
-    Typicality: support for another label is compared with what that label's own rows have, as a row of that label put under
-    a wrong one would have it too (after the class thresholds of confident learning, https://arxiv.org/abs/1911.00068). Novelty:
-    distance of the 20th neighbour (Ramaswamy et al. 2000, https://doi.org/10.1145/342009.335437).
+    Typicality: how much nearer a row lies to another label is compared with what that label's own rows show, as a row of that
+    label put under a wrong one would show it too (after the class thresholds of confident learning,
+    https://arxiv.org/abs/1911.00068). Novelty: see `_strangeness`.
     Raises `DataError` for shapes that do not agree and for what is no probability.
     """
     limits = limits or Limits()
     p, y, x, group = (np.asarray(a) for a in (probabilities, labels, vectors, groups))
     _check(p, y, x, group, names)
+    if found is not None and len(found.score) != len(y):
+        raise DataError(f"expected label issues of the same {len(y)} rows, got {len(found.score)}")
     n, given = len(y), y >= 0
     if not n:
         nothing = np.zeros(0, np.int64)
         return Verdicts(nothing, nothing, np.zeros(0, np.float32), np.zeros((0, NEIGHBOURS), np.int64), ())
     cosine, row = _strangers(x, group, neighbours, FAR)
     near = row[:, :NEIGHBOURS]
-    distance = _deviations(1 - cosine[:, FAR - 1])
-    mean, rejects = _mean(p), np.where(given, _objections(p, y), 0.0)
-    trusted = y
-    for _ in range(2):  # in the second round the rows called wrong in the first have no vote
-        votes = _votes(row, trusted, p.shape[2])
-        support = np.where(np.isnan(mean), votes, (mean + votes) / 2)
-        lead = _leads(support, y)
-        closer = _leads(_closeness(x, group, trusted, p.shape[2], neighbours), y, lead.rival)
-        typical = np.minimum(_typicality(lead, y), _typicality(closer, y))
-        wrong = given & (lead.lead < 0) & (rejects > REJECTS) & (typical >= limits.typical)
-        trusted = np.where(wrong, -1, y)
-    me, margin, suggested = np.arange(n), np.where(given, lead.lead, 0.0), lead.rival
-    far = distance > limits.far
+    strange = _strangeness(1 - cosine[:, :FAR], row[:, :FAR])
+    mean, me = _mean(p), np.arange(n)
+    votes = _votes(row, y, p.shape[2])
+    support = np.where(np.isnan(mean), votes, mean)
+    margin, suggested = _leads(support, y)
+    suspect = given & (margin < 0) & (_objections(p, y) > REJECTS)
+    accused = np.where(given, 1 - support[me, y], 0)
+    if found is not None:
+        suspect, accused = given & found.flagged, found.score
+        suggested = np.where(suspect, found.suggested, suggested)
+    trusted = np.where(suspect, -1, y)  # suspect rows have no vote
+    votes = _votes(row, trusted, p.shape[2])
+    typical = _typicality(_closeness(x, group, trusted, p.shape[2], neighbours), y, trusted, suggested)
+    wrong = suspect & (typical >= limits.typical)
 
     verdict, strength = np.zeros(n, np.int64), np.zeros(n, np.float32)
 
@@ -106,8 +118,8 @@ def judge(
         rows = rows & (verdict == 0)
         verdict[rows], strength[rows] = VERDICTS.index(name), np.clip(how[rows], 0, 1)
 
-    call("novel", far, distance / (2 * limits.far))
-    call("mislabelled", wrong, support[me, suggested])
+    call("novel", strange > limits.far, strange / (2 * limits.far))
+    call("mislabelled", wrong, accused)
     conflict = np.zeros(n)
     i, j, c = _pairs(pairs, n)
     clash = given[i] & given[j] & (y[i] != y[j]) & (verdict[i] != 1) & (verdict[j] != 1)
@@ -116,11 +128,11 @@ def judge(
     split = np.full(n, np.inf)
     split[given] = np.maximum(np.abs(mean[me, y] - mean[me, suggested]), np.abs(votes[me, y] - votes[me, suggested]))[given]
     call("ambiguous", given & (split < limits.even), 1 - split)
-    call("hard", given & (margin < limits.margin), (limits.margin - margin) / (1 + limits.margin))
+    call("hard", given & (suspect | (margin < limits.margin)), (limits.margin - margin) / (1 + limits.margin))
     twin = _duplicates(i, j, c, y, verdict, np.zeros(n, bool) if protected is None else np.asarray(protected, bool))
     rows = twin > 0
     verdict[rows], strength[rows] = VERDICTS.index("duplicate"), twin[rows]
-    parts = {"far_from_all": distance / (2 * limits.far), "labels_conflict": conflict, "near_duplicate": twin,
+    parts = {"far_from_all": strange / (2 * limits.far), "labels_conflict": conflict, "near_duplicate": twin,
              "neighbours_object": np.where(given, 1 - votes[me, y], 0), "atypical": 1 - typical}  # fmt: skip
     reasons = tuple(_reasons(r, verdict, p, y, names, parts) for r in range(n))
     return Verdicts(verdict, np.where(np.isnan(mean).all(1), -1, suggested), strength, near, reasons)
@@ -189,31 +201,33 @@ def _objections(p: np.ndarray, y: np.ndarray) -> np.ndarray:
     return objects.sum(0) / np.maximum(there.sum(0), 1)
 
 
-def _deviations(distance: np.ndarray) -> np.ndarray:
-    """(n,): standard deviations above the median, by the upper half's median, which outliers do not move."""
-    known = distance[np.isfinite(distance)]
-    if not len(known):
-        return np.zeros(len(distance))
-    middle = np.median(known)
-    above = known[known > middle]
-    spread = (np.median(above) - middle) / 0.6745 if len(above) else 0.0
-    return np.where(np.isfinite(distance), np.clip((distance - middle) / max(spread, 1e-3), 0, None), 0.0)
+def _strangeness(distance: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """(n,): how far above the median, the 95th percentile being 1; 0 for the median and below, and where neighbours lack.
+
+    The distance of the 20th neighbour (Ramaswamy et al. 2000, https://doi.org/10.1145/342009.335437), times the cube root of
+    its ratio to the neighbours' own (after the local outlier factor, Breunig et al. 2000, https://doi.org/10.1145/335191.335388):
+    sparse regions are forgiven a little. Then the geometric mean with the two strangest of the eight nearest: a new kind has
+    rows of its own about it, a stray has not.
+    """
+    far = distance[:, -1]
+    known, there = np.isfinite(far), row >= 0
+    if not known.any():
+        return np.zeros(len(far))
+    own = np.where(known, np.maximum(far, 1e-6), np.median(far[known]))
+    score = own * np.cbrt(own / np.median(np.where(there, own[row], own[:, None]), axis=1))
+    kin = np.sort(np.where(there, score[row], 0)[:, :KIN], axis=1)[:, -OF_KIN:].mean(1)
+    score = np.sqrt(score * kin)
+    middle, high = np.quantile(score[known], (0.5, 0.95))
+    return np.where(known, np.clip((score - middle) / max(high - middle, 1e-3), 0, None), 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lead:
-    """`lead` (n,): what a row's label has over the strongest other one, `rival`, which it names."""
-
-    lead: np.ndarray
-    rival: np.ndarray
-
-
-def _leads(value: np.ndarray, y: np.ndarray, rival: np.ndarray | None = None) -> _Lead:
-    """Of (n, k) values; an unlabelled row has no lead, and its rival is the highest."""
+def _leads(value: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What a row's label has over the strongest other one of (n, k) values, and which that is, (n,) each; an unlabelled row has
+    no lead, and its rival is the highest."""
     me, others = np.arange(len(y)), value.copy()
     others[me[y >= 0], y[y >= 0]] = -np.inf
-    rival = others.argmax(1) if rival is None else rival
-    return _Lead(np.where(y >= 0, value[me, y] - others[me, rival], 0.0), rival)
+    rival = others.argmax(1)
+    return np.where(y >= 0, value[me, y] - others[me, rival], 0.0), rival
 
 
 def _closeness(
@@ -241,13 +255,15 @@ def _closeness(
     return out
 
 
-def _typicality(lead: _Lead, y: np.ndarray) -> np.ndarray:
-    """(n,): were the row's label its rival, the share of the rival's own rows with no greater lead."""
-    out = np.zeros(len(y))
-    for label in np.unique(lead.rival):
-        of_label, rows = np.sort(lead.lead[y == label]), lead.rival == label
-        if len(of_label):
-            out[rows] = np.searchsorted(of_label, -lead.lead[rows], side="right") / len(of_label)
+def _typicality(close: np.ndarray, y: np.ndarray, trusted: np.ndarray, rival: np.ndarray) -> np.ndarray:
+    """(n,): of the rival's own rows, the share that lie no nearer to it, all other labels considered, than this row does with
+    its label as the only other."""
+    me, lead = np.arange(len(y)), _leads(close, trusted)[0]
+    nearer, out = close[me, rival] - close[me, y], np.zeros(len(y))
+    for label in np.unique(rival):
+        own, rows = np.sort(lead[trusted == label]), (rival == label) & (y >= 0)
+        if len(own):
+            out[rows] = np.searchsorted(own, nearer[rows], side="right") / len(own)
     return out
 
 
@@ -264,18 +280,19 @@ def _pairs(pairs: Pairs | None, n: int) -> Pairs:
 def _duplicates(
     i: np.ndarray, j: np.ndarray, c: np.ndarray, y: np.ndarray, verdict: np.ndarray, protected: np.ndarray
 ) -> np.ndarray:
-    """(n,) float32: the cosine to the row that stays in its place, 0 for a row that stays. Rows in order: the first stays."""
+    """(n,) float32: the cosine to the row that stays in its place, 0 for a row that stays. Rows that cannot go stay first,
+    then rows in order."""
     out = np.zeros(len(y), np.float32)
-    plain = (verdict == 0) | (verdict == VERDICTS.index("hard"))
-    same = (y[i] == y[j]) & plain[i] & plain[j]
+    fixed = protected | ~np.isin(verdict, (VERDICTS.index("ok"), VERDICTS.index("hard")))
+    same = (y[i] == y[j]) | (y[i] < 0) | (y[j] < 0)
     partners: dict[int, list[tuple[int, float]]] = {}
     for a, b, cosine in zip(i[same].tolist(), j[same].tolist(), c[same].tolist(), strict=True):
         partners.setdefault(a, []).append((b, cosine))
         partners.setdefault(b, []).append((a, cosine))
     stays: set[int] = set()
-    for a in sorted(partners, key=lambda r: (not protected[r], r)):
-        held = [cosine for b, cosine in partners[a] if b in stays]
-        if held and not protected[a]:
+    for a in sorted(partners, key=lambda r: (not fixed[r], y[r] < 0, r)):
+        held = [cosine for b, cosine in partners[a] if b in stays and (y[a] == y[b] or y[a] < 0)]
+        if held and not fixed[a]:
             out[a] = min(1.0, max(held))
         else:
             stays.add(a)

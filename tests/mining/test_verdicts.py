@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mining.labels import verdicts
+from mining.labels import issues, verdicts
+from mining.labels.channel import Channel
+from mining.labels.views import Views
 from sparring.embed import unit
 from sparring.errors import DataError, UserError
 
@@ -157,3 +159,67 @@ def test_bad_input_is_named():
         judged(w, names=("lr",))
     with pytest.raises(DataError, match="rows from 0 to 239"):
         judged(w, pairs=pairs((0, 999)))
+
+
+def issues_of(w: World, flagged: list[int], suggested: dict[int, int]) -> issues.LabelIssues:
+    """What `issues.find` would say if it suspected these rows alone."""
+    score, best = np.full(N, 0.01, np.float32), w.y.copy()
+    score[flagged] = 0.9
+    for row, label in suggested.items():
+        best[row] = label
+    noise = Channel(np.ones(3) / 3, np.zeros(2), np.full(2, 0.1), np.full(2, 0.5), 0.5)
+    return issues.LabelIssues(score, score > 0.5, best, np.zeros(N, int), noise, Views(("a", "b", "c"), w.views))
+
+
+def test_of_suspect_labels_only_those_of_rows_typical_of_another_are_wrong():
+    w = world()
+    w.views[:, :] = np.where(np.eye(2)[w.y], 0.9, 0.1)  # the views alone would let every label stand
+    found = judged(w, found=issues_of(w, [0, 1], {0: 0, 1: 0}))
+    assert found.names[:2].tolist() == ["mislabelled", "hard"]
+    assert found.suggested[0] == 0
+    assert found.strength[0] == pytest.approx(0.9)
+    assert judged(w).names[0] == "ok"
+    with pytest.raises(DataError, match="label issues of the same 238 rows, got 240"):
+        verdicts.judge(w.views[:, 2:], w.y[2:], w.x[2:], w.groups[2:], found=issues_of(w, [], {}))
+
+
+def test_label_issues_found_in_planted_flips_become_verdicts():
+    w, flipped = world(), np.arange(20, 220, 20)
+    w.y[flipped] = 1 - w.y[flipped]
+    said = issues.find(w.x, w.y, w.groups, seed=0)
+    found = verdicts.judge(said.views.probabilities, w.y, w.x, w.groups, found=said)
+    assert (found.names[flipped] == "mislabelled").mean() >= 0.8
+    untouched = np.setdiff1d(np.arange(3, N), flipped)
+    assert (found.names[untouched] == "mislabelled").mean() <= 0.02
+    assert (found.suggested[flipped] == 1 - w.y[flipped]).all()
+
+
+@pytest.mark.parametrize("planned", [10, 12])
+def test_a_row_that_may_go_is_a_duplicate_of_its_kept_partner_wherever_it_stands(planned: int):
+    kept, protected = 22 - planned, np.ones(N, bool)
+    protected[planned] = False
+    w = world()
+    assert judged(w, pairs=pairs((10, 12)), protected=protected).names[[planned, kept]].tolist() == ["duplicate", "ok"]
+    w.y[planned] = -1
+    assert judged(w, pairs=pairs((10, 12)), protected=protected).names[planned] == "duplicate", "no label of its own is lost"
+    w.y[[planned, kept]] = -1, w.y[kept]
+    protected[:] = True
+    protected[kept] = False
+    assert judged(w, pairs=pairs((10, 12)), protected=protected).names[kept] == "ok", "a label goes for no unlabelled row"
+
+
+def test_a_row_with_a_graver_verdict_stays_and_its_copy_goes():
+    w = world()
+    for rows in ((0, 3), (0, 5)):
+        w.y[rows[1]] = 1
+        found = judged(w, pairs=pairs(rows))
+        assert found.names[list(rows)].tolist() == ["mislabelled", "duplicate"]
+
+
+def test_a_small_kind_is_new_and_a_stray_among_its_own_is_not():
+    w, rng = world(), np.random.default_rng(5)
+    kind = np.arange(30, 40)
+    w.x[kind] = unit(np.eye(1, 24, 15) + 0.25 * np.eye(1, 24, 0) + 0.08 * rng.standard_normal((10, 24)))
+    found = judged(w)
+    assert (found.names[kind] == "novel").all()
+    assert (found.names[40:] == "novel").mean() <= 0.02
