@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import pathlib
 from random import Random
 
 import numpy as np
@@ -320,3 +322,9 @@ def test_what_was_set_apart_is_said_with_its_reason(tmp_path):
     source["text"][3] = ""
     found = command.run(source, Columns("label", "text"), tmp_path, settings=QUICK, embedder="dummy")
     assert command.lines(found)[:2] == ["163 rows, 1 set apart", "  1: empty"]
+    source["label"][3], source["text"][3] = "odd", "fine"
+    columns = Columns("label", "text", renamed={"ham": "benign"})
+    policy = pathlib.Path(__file__).parents[3] / "examples/policies/spam.yaml"
+    command.run(source, columns, tmp_path, settings=QUICK, embedder="dummy", policy=policy)
+    with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream)) == [["row", "reason"], ["3", "label 'odd' is none of benign, spam"]]
