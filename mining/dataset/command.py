@@ -6,6 +6,7 @@ import pathlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Mined:
 
 
 def run(
-    source: str, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
+    source: Any, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
     split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
     scores: pathlib.Path | None = None, embedder: str = "minilm", told: Callable[[str], None] = lambda what: None,
 ) -> Mined:  # fmt: skip
@@ -38,7 +39,7 @@ def run(
     names = policies.load(policy).labels if policy else ()
     if next(p for p in (out, *out.parents) if p.exists()).is_file():
         raise UserError(f"{out}: expected a folder to write to, found a file in its place. Fix: --out FOLDER")
-    told(f"reading {source}")
+    told(f"reading {source if isinstance(source, (str, pathlib.Path)) else 'what is in memory'}")
     rows = reading.read(
         source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores)
     )  # fmt: skip

@@ -320,7 +320,9 @@ def test_a_file_in_the_place_of_the_folder_is_said_before_any_work(tmp_path):
 def test_what_was_set_apart_is_said_with_its_reason(tmp_path):
     source = rows()
     source["text"][3] = ""
-    found = command.run(source, Columns("label", "text"), tmp_path, settings=QUICK, embedder="dummy")
+    said: list[str] = []
+    found = command.run(source, Columns("label", "text"), tmp_path, settings=QUICK, embedder="dummy", told=said.append)
+    assert said[0] == "reading what is in memory", "no rows"
     assert command.lines(found)[:2] == ["163 rows, 1 set apart", "  1: empty"]
     source["label"][3], source["text"][3] = "odd", "fine"
     columns = Columns("label", "text", renamed={"ham": "benign"})
