@@ -59,14 +59,15 @@ def main() -> None:
     asked = argparse.ArgumentParser(description="Mines UCI SMS and scikit-learn's digits.")
     asked.add_argument("out", type=pathlib.Path, help="folder for what is found")
     asked.add_argument("--rows", type=int, help="read only so many rows of each")
-    asked.add_argument("--embedder", default="minilm", help="of the messages; wordllama is faster")
+    asked.add_argument("--embedder", default="wordllama", help="of the messages; minilm is slower and better")
+    asked.add_argument("--plantings", type=int, default=0, help="1 says what a review is worth, and takes minutes")
     given = asked.parse_args()
     for name, data, columns in (
         ("sms", sms(given.rows), Columns(labels="label", text="text")),
         ("digits", digits(given.rows), Columns(labels="digit", image="image", key="key")),
     ):
-        # `plantings` wrong labels are planted and looked for again, to say what a review is worth: most of the time.
-        found = command.run(data, columns, given.out / name, settings=Settings(plantings=1), embedder=given.embedder)
+        settings = Settings(plantings=given.plantings)  # rounds of wrong labels that are planted and looked for again
+        found = command.run(data, columns, given.out / name, settings=settings, embedder=given.embedder)
         show(name, found)
 
 
