@@ -64,6 +64,9 @@ def mine(
     ],
     labels: Annotated[str | None, typer.Option(help="Column of the given labels; rows without one are unlabelled.")] = None,
     policy: Annotated[pathlib.Path | None, typer.Option(help="The policy: its labels, benign first.")] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(help="A label and what the policy calls it, ham=benign; may be repeated.")
+    ] = None,
     out: Annotated[pathlib.Path, typer.Option(help="Folder for the table, the report and the embeddings.")] = pathlib.Path(
         "mined"
     ),
@@ -88,6 +91,7 @@ def mine(
     """Find what is mislabelled, hard, missing and there twice in any labelled data set; or what two data sets share.
 
     Example: sparring mine messages.parquet --labels label --policy policy.yaml --out mined
+
     Example: sparring mine leakage train.parquet test.parquet
     """
     if source[0].endswith((".yaml", ".yml")):
@@ -97,14 +101,21 @@ def mine(
     from mining.dataset.read import Columns
     from sparring.errors import UserError
 
-    columns = Columns(labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()))
+    if wrong := [r for r in rename or () if "=" not in r]:
+        raise UserError(f"--rename: expected OLD=NEW, got {wrong[0]!r}")
+    renamed = dict(r.rsplit("=", 1) for r in rename or ())
+    columns = Columns(labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()), renamed=renamed)
     if source[0] == "leakage" and len(source) == 3:
-        splits = [*(split or []), None, None][:2]
+        if (vectors or scores or "").endswith(".npy"):
+            raise UserError("leakage: expected --vectors as a column of both data sets; got a .npy file. Fix: name a column")
+        splits, columns = [*(split or []), None, None][:2], replace(columns, vectors=vectors)
         found = command.compare(source[1], source[2], columns, splits=splits, embedder=embedder)
         typer.echo(_json.dumps(found.to_json(), indent=1) if json else "\n".join(found.lines()))
         return
     if len(source) != 1:
         raise UserError(f"expected one data set, or `leakage A B`; got {' '.join(source)}")
+    if split and len(split) > 1:
+        raise UserError(f"expected one split; got {', '.join(split)}. Fix: `leakage A B` takes two")
     files = {
         name: pathlib.Path(value)
         for name, value in (("vectors", vectors), ("scores", scores))

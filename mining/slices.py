@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,12 +140,15 @@ def _by_attribute(attributes: Mapping[str, Sequence[Any] | np.ndarray]) -> dict[
 
 def _by_cluster(x: np.ndarray, found: np.ndarray, clusters: Sequence[int], smallest: int, seed: int) -> dict[str, np.ndarray]:
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     out: dict[str, np.ndarray] = {}
     for k in clusters:
         if k * smallest > found.sum():
             continue
-        nearest = KMeans(k, n_init=1, random_state=seed).fit(x[found]).predict(x)
+        with warnings.catch_warnings():  # of rows that are all the same there are fewer clusters
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            nearest = KMeans(k, n_init=1, random_state=seed).fit(x[found]).predict(x)
         out |= {f"cluster {c} of {k}": nearest == c for c in range(k)}
     return out
 

@@ -212,3 +212,26 @@ def test_ctrl_c_exits_130_and_a_full_disk_1(tiny_job, monkeypatch, capsys):
             cli.main()
         assert end.value.code == code
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_mine_prints_json_alone_and_one_line_for_a_mistake(tmp_path):
+    lines = [f"{'free prize now' if i % 3 else 'lunch at noon'} {i},{'spam' if i % 3 else 'ham'}" for i in range(30)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    words = ("mine", "rows.csv", "--labels", "label", "--embedder", "dummy", "--plantings", "0")
+    found = sparring(*words, "--json", cwd=tmp_path)
+    assert json.loads(found.stdout)["rows"] == 30, found.stderr
+    policy = ("--policy", ROOT / "examples/policies/spam.yaml")
+    renamed = sparring(*words, *policy, "--rename", "ham=benign", "--json", cwd=tmp_path)
+    assert json.loads(renamed.stdout)["labels"] == ["benign", "spam"]
+    for wrong, said in ((("--rename", "ham"), "expected OLD=NEW"), (("--split", "a", "--split", "b"), "expected one split")):
+        bad = sparring(*words, *wrong, cwd=tmp_path)
+        assert bad.returncode == 2
+        assert said in bad.stderr
+        assert bad.stderr.count("\n") == 1
+    bad = sparring("mine", "leakage", "rows.csv", "rows.csv", "--vectors", "v.npy", cwd=tmp_path)
+    assert "expected --vectors as a column" in bad.stderr
+
+
+def test_the_examples_in_the_help_of_mine_stand_apart():
+    shown = CliRunner().invoke(cli.app, ["mine", "--help"], terminal_width=80).output
+    assert "\n\n  Example: sparring mine leakage train.parquet" in shown

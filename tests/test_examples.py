@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import pathlib
+import subprocess
+import sys
 
 import datasets
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -41,3 +44,17 @@ def test_the_demo_runs_small_with_every_part_real(tmp_path, spar):
     makers = {row["generator"]["name"] for row in rows["train"] if row["origin"] == "synthetic"}
     assert {"greedy", "benign_twin"} <= makers
     assert (folder / "report.html").stat().st_size > 20_000
+
+
+def test_any_dataset_is_mined_by_the_example(tmp_path):
+    script = EXAMPLES[0].parent / "mine_any_dataset.py"
+    words = [sys.executable, str(script), str(tmp_path), "--rows", "240", "--embedder", "wordllama"]
+    found = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    for name, labels in (("sms", {"ham", "spam"}), ("digits", {str(n) for n in range(10)})):
+        assert str(tmp_path / name / "report.html") in found.stdout
+        assert (tmp_path / name / "report.html").stat().st_size > 10_000
+        table = pq.read_table(tmp_path / name / "mined.parquet")
+        assert table.num_rows == 240
+        assert set(table["label"].to_pylist()) == labels
+    assert "Free entry" not in found.stdout, "no texts"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pathlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from sparring.errors import UserError
 from ..duplicates.leakage import Leakage, Side, leakage
 from ..labels.verdicts import ACTIONS
 from . import read as reading
-from .mine import Settings, mine
+from .mine import Settings, embedded, mine
 from .read import Columns, Rows
 from .report import write_report
 from .result import MiningResult
@@ -29,13 +31,15 @@ class Mined:
 
 
 def run(
-    source: str, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
+    source: Any, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
     split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
     scores: pathlib.Path | None = None, embedder: str = "minilm", told: Callable[[str], None] = lambda what: None,
 ) -> Mined:  # fmt: skip
     """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings."""
     names = policies.load(policy).labels if policy else ()
-    told(f"reading {source}")
+    if next(p for p in (out, *out.parents) if p.exists()).is_file():
+        raise UserError(f"{out}: expected a folder to write to, found a file in its place. Fix: --out FOLDER")
+    told(f"reading {source if isinstance(source, (str, pathlib.Path)) else 'what is in memory'}")
     rows = reading.read(
         source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores)
     )  # fmt: skip
@@ -60,7 +64,7 @@ def _side(source: str, columns: Columns, split: str | None) -> Side:
     if rows.texts is None:
         raise UserError(f"{source}: expected a column of texts to compare; found none. Fix: --text NAME")
     name = f"{source} ({split})" if split else source
-    return Side(name, rows.ids, rows.texts, _labels(rows), rows.vectors)
+    return Side(name, rows.ids, rows.texts, _labels(rows), embedded(rows, "")[0] if rows.vectors is not None else None)
 
 
 def _labels(rows: Rows) -> list[str | None] | None:
@@ -72,14 +76,17 @@ def _array(path: pathlib.Path | None) -> np.ndarray | None:
         return None
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: expected a NumPy array (.npy); {error}") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: expected a NumPy array (.npy), found no file. Fix: check the path") from None
+    except (OSError, ValueError, EOFError) as error:  # NumPy's for a file that is damaged, empty, or holds objects
+        raise UserError(f"{path}: expected a NumPy array of numbers (.npy); {error}. Fix: numpy.save it again") from None
 
 
 def lines(mined: Mined) -> list[str]:
     """What to print: verdicts, queues with what a review is worth, slices, where the files are."""
     result = mined.result
-    out = [f"{result.table.num_rows:,} rows, {len(result.rejected):,} set apart", ""]
+    out = [f"{result.table.num_rows:,} rows, {len(result.rejected):,} set apart"]
+    out += [f"  {count:,}: {why}" for why, count in Counter(why for _, why in result.rejected).most_common(3)] + [""]
     out += [f"{name:12} {count:>8,}  {action}" for name, count, action in _verdicts(result)]
     for label in result.labels:
         if queue := result.queue(label):

@@ -74,6 +74,8 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
         if not np.isfinite(rows.vectors).all():
             bad = int((~np.isfinite(rows.vectors).all(1)).sum())
             raise DataError(f"expected vectors of finite numbers, got NaN or infinity in {bad} rows. Fix: embed them again")
+        if len(rows) and (zero := int((~rows.vectors.any(1)).sum())):
+            raise DataError(f"expected vectors with a direction, got zeros alone in {zero} rows. Fix: embed them again")
         return unit(rows.vectors), "given"
     if rows.images is not None:
         made = registry.make("image_embedder", embedder if embedder in registry.names("image_embedder") else "pixels")
@@ -141,14 +143,21 @@ def _scores(rows: Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
     """The target's scores as a view, whose rows sum to 1, and as they came."""
     if rows.scores is None:
         return None, None
+    if not rows.names:
+        raise DataError("expected labels, in the order of which the scores stand; found none. Fix: --labels COLUMN")
     if rows.scores.shape[1] != len(rows.names):
         raise DataError(
-            f"expected scores of {len(rows.names)} labels a row ({', '.join(rows.names)}); got {rows.scores.shape[1]}"
+            f"expected scores of {len(rows.names)} labels a row ({', '.join(rows.names)}), in that order; "
+            f"got {rows.scores.shape[1]}. Fix: a column of scores for each label"
         )
     silent = np.isnan(rows.scores).all(1)
     kept = rows.scores[~silent]
     if not np.isfinite(kept).all() or (len(kept) and not (kept.min() >= -1e-6 and kept.max() <= 1 + 1e-6)):
-        raise DataError("expected scores in [0, 1], NaN in a whole row where there is none; got others")
+        low, high = np.nanmin(kept), np.nanmax(kept)
+        raise DataError(
+            f"expected scores in [0, 1], NaN in a whole row where there is none; got {low:.3g} to {high:.3g}"
+            f"{', NaN in some rows' if np.isnan(kept).any() else ''}. Fix: give probabilities, not logits"
+        )
     view = np.full(rows.scores.shape, np.nan, np.float32)
     view[~silent] = views.normalised(np.clip(kept, 0, 1))
     return view, rows.scores
@@ -193,7 +202,7 @@ def _next(
     facts: dict[str, Any] = {}
     notes: list[str] = []
     if s.rare is not None and rare is None:
-        raise DataError(f"expected the rare label out of {', '.join(rows.names)}; got {s.rare!r}")
+        raise DataError(f"expected the rare label out of {', '.join(rows.names)}; got {s.rare!r}. Fix: --rare")
     if apart is not None and len(open) and len(known) and rows.benign == 0:
         unscored = np.isnan(apart[known]).any(1)
         held = pool.Labelled(vectors[known[~unscored]], apart[known[~unscored]], rows.labels[known[~unscored]])

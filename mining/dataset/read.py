@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,12 @@ from sparring import pixels
 from sparring.errors import DataError
 from sparring.record import BENIGN, digest
 
-LOADERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
+from .sources import opened
+
 HARMLESS = (BENIGN, "ham", "ok", "safe", "clean", "normal", "neutral", "none", "legit", "not_spam", "non-toxic")
 LONGEST = 100_000  # characters
 MOST_LABELS = 1000
+MANY = 20  # labelled rows from which a label has to stand twice, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,7 @@ class Columns:
     scores: str | None = None  # (k,) floats a row, the target's, in the order of the labels
     lineage: str | None = None  # rows of one value stay together in folds
     attributes: tuple[str, ...] = ()  # to look for slices in
+    renamed: Mapping[str, str] = field(default_factory=dict)  # label as it stands in the column -> what it is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +75,16 @@ def read(
     and `scores` may be arrays, or memory maps, in the source's order. Raises `DataError` where the source as a whole is at
     fault; single faulty rows are set apart in `rejected`.
     """
-    data, name = _open(source, split)
+    data, name = opened(source, split)
     columns = _guessed(columns, data)
     _check(columns, data, name)
     table = data.select_columns(list(dict.fromkeys(c for c in _named(columns) if c)))
     content = _content(table, columns)
-    given = _column(table, columns.labels) if columns.labels else [None] * len(data)
-    known = tuple(names) or _names(data, columns.labels, given)
+    given = _given(table, columns, name) if columns.labels else [None] * len(data)
+    known = tuple(names) or _names(data, columns, given)
     number = {label: i for i, label in enumerate(known)}
     texts = [label if label is None else str(label) for label in given]
+    _known(texts, known, name)
     rejected = {i: reason for i, item in enumerate(content) if (reason := _fault(item))}
     rejected |= {i: f"label {label[:40]!r} is none of {', '.join(known)}" for i, label in enumerate(texts)
                  if label is not None and label not in number and i not in rejected}  # fmt: skip
@@ -99,41 +104,10 @@ def read(
         tuple(held) if columns.text else None, tuple(held) if columns.image else None,
         _array(vectors, table, columns.vectors, rows, len(data), "vectors"),
         _array(scores, table, columns.scores, rows, len(data), "scores"),
-        np.unique([str(v) for v in _column(table, columns.lineage)], return_inverse=True)[1][rows] if columns.lineage else None,
+        _lineage(_column(table, columns.lineage), rows) if columns.lineage else None,
         {a: np.array([str(v) for v in _column(table, a)])[rows] for a in columns.attributes},
         tuple(sorted(rejected.items())),
     )  # fmt: skip
-
-
-def _open(source: Any, split: str | None) -> tuple[Any, str]:
-    from datasets import Dataset, DatasetDict, load_dataset
-
-    if isinstance(source, Mapping) and not isinstance(source, DatasetDict):
-        return Dataset.from_dict(dict(source)), "rows in memory"
-    if not isinstance(source, (str, pathlib.Path)):
-        loaded, name = source, "data set in memory"
-    else:
-        path, name = pathlib.Path(source), str(source)
-        if path.is_file():
-            if path.suffix not in LOADERS:
-                raise DataError(f"{path}: expected a file that ends in {', '.join(LOADERS)}. Fix: convert it, or give a folder")
-            extra = {"sep": "\t"} if path.suffix == ".tsv" else {}
-            loaded = load_dataset(LOADERS[path.suffix], data_files=str(path), **extra)
-        elif path.exists() or "/" in name or name.isidentifier():
-            try:
-                loaded = load_dataset(name)
-            except (FileNotFoundError, ValueError, ConnectionError) as error:
-                raise DataError(f"{name}: expected a file, a folder or a data set on the hub; {error}") from error
-        else:
-            raise DataError(f"{name}: expected a file, a folder or a data set on the hub; found none")
-    if isinstance(loaded, DatasetDict):
-        if split is None and len(loaded) > 1 and "train" not in loaded:
-            raise DataError(f"{name}: expected a split to be named, there are {', '.join(loaded)}. Fix: --split NAME")
-        wanted = split or ("train" if "train" in loaded else next(iter(loaded)))
-        if wanted not in loaded:
-            raise DataError(f"{name}: expected the split {wanted!r}, there are {', '.join(loaded)}")
-        return loaded[wanted], name
-    return loaded, name
 
 
 def _guessed(columns: Columns, data: Any) -> Columns:
@@ -158,22 +132,30 @@ def _named(columns: Columns) -> list[str | None]:
 def _check(columns: Columns, data: Any, name: str) -> None:
     missing = [c for c in _named(columns) if c and c not in data.column_names]
     if missing:
-        raise DataError(f"{name}: expected the column {missing[0]!r}; found {', '.join(data.column_names)}")
+        raise DataError(
+            f"{name}: expected the column {missing[0]!r}; found {', '.join(data.column_names)}. Fix: name one of them"
+        )
+    if columns.labels is not None and columns.labels in (columns.text, columns.image):
+        raise DataError(f"{name}: expected labels in a column of their own; {columns.labels!r} is also the content")
+    kind = str(getattr(data.features[columns.text], "dtype", "values")) if columns.text else "string"
+    if not kind.startswith(("string", "large_string", "int", "uint", "float", "null")):
+        raise DataError(f"{name}: expected texts in the column {columns.text!r}; got {kind}. Fix: --text NAME, or --image NAME")
     if not (columns.text or columns.image or columns.key):
         raise DataError(
-            f"{name}: expected a column of texts or images, or a key for rows told by vectors alone. Fix: --text NAME"
+            f"{name}: expected a column of texts or images; found {', '.join(data.column_names)}. "
+            "Fix: --text NAME, or --key NAME for rows told by vectors alone"
         )
 
 
 def _content(table: Any, columns: Columns) -> list[Any]:
     if columns.text:
-        return list(table[columns.text])
+        return [str(v) if isinstance(v, (int, float)) else v for v in table[columns.text][:]]  # a message may be a number
     if columns.image:
         from datasets import Image
 
         raw = table.cast_column(columns.image, Image(decode=False))
-        return [_bytes(item) for item in raw[columns.image]]
-    return [str(key) for key in table[columns.key]]
+        return [_bytes(item) for item in raw[columns.image][:]]
+    return [str(key) for key in table[columns.key][:]]
 
 
 def _bytes(item: Any) -> bytes | None:
@@ -185,29 +167,71 @@ def _bytes(item: Any) -> bytes | None:
 def _column(table: Any, name: str) -> list[Any]:
     from datasets import ClassLabel
 
-    feature, values = table.features[name], list(table[name])
+    feature, values = table.features[name], table[name][:]
     if isinstance(feature, ClassLabel):
         return [None if v is None or v < 0 else feature.int2str(v) for v in values]
     return values
 
 
-def _names(data: Any, column: str | None, given: Sequence[Any]) -> tuple[str, ...]:
+def _given(table: Any, columns: Columns, name: str) -> list[Any]:
+    """Labels as they were given: no space around them, whole floats as integers, as a column with gaps has them; None for
+    none."""
+    given = [_label(value) for value in _column(table, str(columns.labels))]
+    if strange := next((v for v in given if not isinstance(v, (str, int, float, type(None)))), None):
+        raise DataError(
+            f"{name}: expected one label a row in {columns.labels!r}; got {type(strange).__name__} {str(strange)[:40]}. "
+            "Fix: a column with one label a row"
+        )
+    return [columns.renamed.get(str(v), v) if v is not None else None for v in given]
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.strip() or None
+    if isinstance(value, float):
+        return None if math.isnan(value) else int(value) if value.is_integer() else value
+    return value
+
+
+def _known(given: Sequence[str | None], known: Sequence[str], name: str) -> None:
+    """Raises `DataError` where most labels are not the policy's: that is another naming, and no matter of single rows."""
+    said = Counter(label for label in given if label is not None)
+    others = [label for label, _ in said.most_common() if label not in known]
+    if 2 * sum(said[label] for label in others) > sum(said.values()):
+        few = ", ".join(repr(label[:40]) for label in others[:5])
+        raise DataError(
+            f"{name}: expected the labels {', '.join(known)}; got {few} in {sum(said[o] for o in others)} of "
+            f"{sum(said.values())} labelled rows. Fix: --rename {others[0][:40]}={known[0]}, once for each label"
+        )
+
+
+def _names(data: Any, columns: Columns, given: Sequence[Any]) -> tuple[str, ...]:
     from datasets import ClassLabel
 
-    if column is None:
+    if columns.labels is None:
         return ()
-    if isinstance(feature := data.features[column], ClassLabel):
-        return tuple(feature.names)
+    if isinstance(feature := data.features[columns.labels], ClassLabel):
+        return tuple(dict.fromkeys(columns.renamed.get(label, label) for label in feature.names))
     found = {label for label in given if label is not None}
-    if len(found) > MOST_LABELS:
-        raise DataError(f"column {column!r}: expected labels, found {len(found)} different values. Fix: name another column")
-    numeric = all(isinstance(label, (int, bool)) for label in found)
+    labelled = sum(label is not None for label in given)
+    if len(found) > MOST_LABELS or (labelled >= MANY and 2 * len(found) > labelled):
+        raise DataError(
+            f"column {columns.labels!r}: expected labels, found {len(found)} different values in {labelled} rows. "
+            "Fix: name another column"
+        )
+    numeric = all(isinstance(label, (int, float)) for label in found)
     return tuple(str(label) for label in (sorted(found) if numeric else sorted(found, key=str)))
+
+
+def _lineage(values: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+    """(n,) int of the rows that are kept: equal where the origin is; a row without one is an origin of its own."""
+    told = [f"row {i}" if values[i] is None else f"origin {values[i]}" for i in rows]
+    return np.unique(told, return_inverse=True)[1]
 
 
 def _benign(names: Sequence[str], benign: str | None) -> int | None:
     if benign is not None and benign not in names:
-        raise DataError(f"expected the harmless label out of {', '.join(names)}; got {benign!r}")
+        raise DataError(f"expected the harmless label out of {', '.join(names) or 'none'}; got {benign!r}. Fix: --benign")
     wanted = [benign] if benign is not None else [n for n in names if n.lower() in HARMLESS]
     return names.index(wanted[0]) if wanted else None
 
@@ -224,13 +248,15 @@ def _fault(item: Any) -> str:
     return "" if len(item) <= LONGEST else f"longer than {LONGEST} characters"
 
 
-def _ids(content: Sequence[Any], labels: Sequence[str | None], keys: Sequence[Any] | None, name: str) -> list[str]:
+def _ids(content: Sequence[Any], labels: Sequence[str | None], keys: list[Any] | None, name: str) -> list[str]:
     """The key, or a hash of the content; rows with the same content are numbered, by label, so that order does not matter."""
     if keys is not None:
+        if None in keys:
+            raise DataError(f"{name}: expected a key for each row; {keys.count(None)} have none. Fix: leave --key out")
         ids = [str(key) for key in keys]
         if len(set(ids)) < len(ids):
             key, count = Counter(ids).most_common(1)[0]
-            raise DataError(f"{name}: expected keys that are unique; {key[:40]!r} stands {count} times")
+            raise DataError(f"{name}: expected keys that are unique; {key[:40]!r} stands {count} times. Fix: leave --key out")
         return ids
     own = [digest(item if isinstance(item, str) else item.hex()) for item in content]
     order, seen, out = sorted(range(len(own)), key=lambda i: (own[i], labels[i] or "")), Counter[str](), list(own)
@@ -245,6 +271,11 @@ def _array(given: np.ndarray | None, table: Any, column: str | None, rows: np.nd
     if given is None and column is None:
         return None
     found = given if given is not None else np.asarray(table.with_format("numpy")[column][:])
-    if found.ndim != 2 or len(found) != n:
-        raise DataError(f"expected {what} of shape ({n}, ...), a row for each row of the source; got {found.shape}")
+    if found.ndim != 2 or len(found) != n or not found.shape[1]:
+        got = f"{found.shape}" if found.dtype != object else "rows of different lengths, or none in some"
+        raise DataError(
+            f"expected {what} of shape ({n}, d), a row for each row of the source; got {got}. Fix: as many numbers in each row"
+        )
+    if found.dtype.kind not in "fiub":
+        raise DataError(f"expected {what} as real numbers; got {found.dtype}. Fix: .astype('float32')")
     return np.asarray(found[rows], np.float32)

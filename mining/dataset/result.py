@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -133,4 +135,6 @@ class MiningResult:
 
 
 def _csv(rejected: Sequence[tuple[int, str]]) -> str:
-    return "row,reason\n" + "".join(f"{row},{reason}\n" for row, reason in rejected)
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("row", "reason"), *rejected])
+    return out.getvalue()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sparring.errors import DataError
 from sparring.index import Index
 from sparring.minhash import Near
 from sparring.protocols import Embedder
@@ -157,7 +158,7 @@ def _across(readings: Sequence[Near], a: Side, b: Side) -> tuple[np.ndarray, np.
 
 def _cosine(one: np.ndarray, two: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if one.shape[1:] != two.shape[1:]:
-        raise ValueError(
+        raise DataError(
             f"expected vectors of one embedder; got {one.shape[1:]} and {two.shape[1:]}. Fix: embed both sides alike"
         )
     if not len(one) or not len(two):

@@ -178,6 +178,7 @@ def _predict(out: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray, 
     for view, model in enumerate(kinds):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes")  # few rows a class are what the votes are for
             model.fit(fit, y[train], weight[train])
         out[view, held] = 0
         out[view][np.ix_(held, model.classes_)] = model.predict_proba(ask)

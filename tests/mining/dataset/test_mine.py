@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
+import pathlib
 from random import Random
 
 import numpy as np
@@ -238,6 +240,10 @@ def test_what_the_user_got_wrong_is_said():
         mined({**source, "p": [[0.1, 0.2, 0.7]] * 164}, scores="p")
     with pytest.raises(DataError, match=r"expected scores in \[0, 1\]"):
         mined({**source, "p": [[0.1, 7.0]] * 164}, scores="p")
+    with pytest.raises(DataError, match="zeros alone in 164 rows"):
+        mine(read(source, Columns(labels="label", key="key"), vectors=np.zeros((164, 4))), settings=QUICK)
+    with pytest.raises(DataError, match="in the order of which the scores stand"):
+        mined({**source, "p": [[0.1, 0.9]] * 164}, labels=None, scores="p")
     with pytest.raises(DataError, match="expected the rare label out of ham, spam"):
         mined(source, quick=Settings(rare="nosuch", plantings=0))
 
@@ -271,3 +277,56 @@ def test_leakage_between_two_files(tmp_path):
     datasets.Dataset.from_dict({"key": ["1"], "n": [1]}).to_parquet(tmp_path / "c.parquet")
     with pytest.raises(UserError, match="expected a column of texts"):
         command.compare(str(tmp_path / "c.parquet"), str(tmp_path / "a.parquet"), Columns(key="key"))
+
+
+def test_leakage_takes_vectors_that_are_there(tmp_path):
+    import datasets
+
+    rng = np.random.default_rng(0)
+    vectors = {"a": rng.normal(size=(9, 8)), "b": rng.normal(size=(9, 8)), "c": rng.normal(size=(9, 4))}
+    vectors["b"][3] = 7 * vectors["a"][5]
+    for name, v in vectors.items():
+        table = {"text": [f"{name} {i}" for i in range(9)], "v": v.tolist()}
+        datasets.Dataset.from_dict(table).to_parquet(tmp_path / f"{name}.parquet")
+    columns = Columns(text="text", vectors="v")
+    found = command.compare(str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet"), columns)
+    assert len(found.to_json()["levels"]["cosine"]["pairs"]) == 1
+    with pytest.raises(DataError, match="expected vectors of one embedder"):
+        command.compare(str(tmp_path / "a.parquet"), str(tmp_path / "c.parquet"), columns)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.npy", b"", "No data left in file"),
+        ("cut.npy", b"\x93NUMPY", "expected a NumPy array"),
+        ("gone.npy", None, "no file"),
+    ],
+)
+def test_a_damaged_array_is_said(tmp_path, name, content, said):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        command.run(rows(), Columns("label", "text"), tmp_path / "out", settings=QUICK, vectors=tmp_path / name)
+
+
+def test_a_file_in_the_place_of_the_folder_is_said_before_any_work(tmp_path):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match="expected a folder to write to"):
+            command.run(rows(), Columns("label", "text"), out, settings=QUICK)
+
+
+def test_what_was_set_apart_is_said_with_its_reason(tmp_path):
+    source = rows()
+    source["text"][3] = ""
+    said: list[str] = []
+    found = command.run(source, Columns("label", "text"), tmp_path, settings=QUICK, embedder="dummy", told=said.append)
+    assert said[0] == "reading what is in memory", "no rows"
+    assert command.lines(found)[:2] == ["163 rows, 1 set apart", "  1: empty"]
+    source["label"][3], source["text"][3] = "odd", "fine"
+    columns = Columns("label", "text", renamed={"ham": "benign"})
+    policy = pathlib.Path(__file__).parents[3] / "examples/policies/spam.yaml"
+    command.run(source, columns, tmp_path, settings=QUICK, embedder="dummy", policy=policy)
+    with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as stream:
+        assert list(csv.reader(stream)) == [["row", "reason"], ["3", "label 'odd' is none of benign, spam"]]

@@ -90,6 +90,8 @@ def test_what_the_user_has_comes_along_in_the_order_of_the_ids():
     assert [source["lang"][i] for i in rows.number] == rows.attributes["lang"].tolist()
     same = [source["who"][i] for i in rows.number]
     assert [[a == b for b in rows.lineage] for a in rows.lineage] == [[a == b for b in same] for a in same]
+    alone = read(given_rows(who=[None, None, "a", "a", None]), Columns("label", "text", lineage="who"))
+    assert len(set(alone.lineage.tolist())) == 4, "a row without an origin shares none"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +101,20 @@ def test_what_the_user_has_comes_along_in_the_order_of_the_ids():
         ({"source": {"label": [1, 2]}}, "expected a column of texts or images"),
         ({"source": {"text": [None, ""], "label": ["a", "b"]}}, "expected usable rows, found none of 2"),
         ({"benign": "nosuch"}, "expected the harmless label out of ham, spam; got 'nosuch'"),
-        ({"vectors": np.zeros((4, 3))}, r"expected vectors of shape \(5, ...\)"),
-        ({"source": "nosuch.parquet"}, "expected"),
+        ({"vectors": np.zeros((4, 3))}, r"expected vectors of shape \(5, d\)"),
+        ({"source": "nosuch.parquet"}, "expected a file, a folder or a data set on the hub"),
+        ({"columns": Columns(labels="label", text="label")}, "expected labels in a column of their own"),
+        ({"source": given_rows(v=[[1.0]] * 5), "columns": Columns("label", "v")}, "expected texts in the column 'v'"),
+        ({"source": given_rows(label=[["ham"]] * 5)}, "expected one label a row in 'label'; got list"),
+        (
+            {"source": {"text": [f"a {i}" for i in range(40)], "label": [f"b {i}" for i in range(40)]}},
+            "found 40 different values",
+        ),
+        ({"source": given_rows(key=[None, "a", "b", "c", "d"]), "columns": Columns(labels="label", key="key")}, "1 have none"),
+        ({"names": ("benign", "spam")}, r"got 'ham' in 3 of 5 labelled rows. Fix: --rename ham=benign"),
+        ({"vectors": np.zeros((5, 0))}, r"expected vectors of shape \(5, d\)"),
+        ({"vectors": np.full((5, 2), "0.5")}, "expected vectors as real numbers; got <U3"),
+        ({"source": given_rows(text=["lone \ud800", *TEXTS[1:]])}, "expected text that is valid Unicode"),
         ({"columns": Columns(labels="label", key="label")}, "expected keys that are unique; 'ham' stands 3 times"),
     ],
 )
@@ -121,3 +135,58 @@ def test_a_split_is_named_where_it_must_be(tmp_path):
     (tmp_path / "rows.xlsx").write_bytes(json.dumps({}).encode())
     with pytest.raises(DataError, match="expected a file that ends in"):
         read(tmp_path / "rows.xlsx", LABELLED)
+
+
+def test_labels_as_people_have_them_are_read_as_what_they_mean():
+    nan = float("nan")
+    assert read({"text": TEXTS, "label": [0.0, 1.0, nan, 1.0, 0.0]}, LABELLED).names == ("0", "1"), "integers with gaps"
+    padded = read({"text": TEXTS, "label": ["spam ", "ham", "spam", " ham", "  "]}, LABELLED)
+    assert padded.names == ("ham", "spam")
+    assert sorted(padded.labels.tolist()) == [-1, 0, 0, 1, 1]
+    renamed = Columns(labels="label", renamed={"ham": "benign"})
+    assert read(given_rows(), renamed, names=("benign", "spam")).labels.tolist().count(0) == 3
+    feature = datasets.ClassLabel(names=["ham", "spam"])
+    data = datasets.Dataset.from_dict(given_rows()).cast_column("label", feature)
+    assert read(data, renamed).names == ("benign", "spam")
+    assert set(read({"text": [1, 22, 333], "label": ["a", "b", "a"]}, Columns("label", "text")).texts) == {"1", "22", "333"}
+
+
+def test_words_that_mean_nothing_to_a_parser_are_words_in_a_csv(tmp_path):
+    texts, labels = ["None", "null", "NA", "nan", "fine"], ["None", "spam", "None", "spam", ""]
+    lines = [f"{t};{x}" for t, x in zip(texts, labels, strict=True)]
+    (tmp_path / "rows.CSV").write_text("\n".join(["text;label", *lines]) + "\n", encoding="utf-8-sig")
+    rows = read(tmp_path / "rows.CSV", LABELLED)
+    assert set(rows.texts) == set(texts)
+    assert rows.names == ("None", "spam")
+    assert not rows.rejected
+
+
+def test_what_save_to_disk_wrote_is_read(tmp_path):
+    one = datasets.Dataset.from_dict(given_rows())
+    datasets.DatasetDict(train=one, test=one.select([0, 1])).save_to_disk(tmp_path / "both")
+    one.save_to_disk(tmp_path / "one")
+    assert len(read(tmp_path / "both", LABELLED)) == len(read(tmp_path / "one", LABELLED)) == 5
+    assert len(read(tmp_path / "both", LABELLED, split="test")) == 2
+    with pytest.raises(DataError, match="expected splits, to read 'test' of"):
+        read(tmp_path / "one", LABELLED, split="test")
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("a.csv", "text,label\ncaf\xe9,ham\n".encode("latin-1"), "expected text in UTF-8; .*Fix: iconv"),
+        ("a.csv", b"text,label\n", "expected rows, found none"),
+        ("a.csv", b"", "found an empty file"),
+        ("a.csv", b"text,label\na,b\na,b,c\n", "Expected 2 fields in line 3, saw 3"),
+        ("a.json", b'{"text": ["a"', "expected rows that can be read"),
+        ("a.jsonl", b'{"text": "a \\ud800", "label": "b"}\n', "surrogate"),
+        ("a.parquet", b"PAR1PAR1", "expected rows that can be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why_in_one_line(tmp_path, capfd, file, content, said):
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(DataError, match=said) as error:
+        read(tmp_path / file, LABELLED)
+    assert "\n" not in str(error.value)
+    assert str(tmp_path / file) in str(error.value)
+    assert "error" not in capfd.readouterr().err, "said once"

@@ -9,6 +9,7 @@ import pytest
 from mining.duplicates import leakage as module
 from mining.duplicates.leakage import Leakage, Side, leakage
 from sparring.embed import DummyEmbedder
+from sparring.errors import DataError
 
 TRAIN = ["Call 0800 111 now to claim your prize", "see you at home tonight then", "the meeting is moved to noon", "win cash"]
 TEST = [
@@ -57,7 +58,7 @@ def test_cosine_by_given_vectors_or_an_embedder():
     assert found.levels[-1].similarity == pytest.approx(1)
     embedded = leakage(side("a", TRAIN), side("b", TEST), embedder=DummyEmbedder(), cosine=0.8)
     assert (2, 0) in pairs(embedded, "cosine")
-    with pytest.raises(ValueError, match="expected vectors of one embedder"):
+    with pytest.raises(DataError, match="expected vectors of one embedder"):
         leakage(side("a", TRAIN, vectors=one), side("b", TEST, vectors=np.eye(5, dtype=np.float32)))
 
 
