@@ -29,6 +29,7 @@ from .result import Curve, MiningResult, Slice
 Told = Callable[[str], None]
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
+NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
 FEW = 1000  # labelled rows under which the noise of labels can't be estimated well: views and neighbours decide alone
 
 
@@ -99,7 +100,8 @@ def mine(
     told(f"embedding {len(rows):,} rows")
     vectors, model = embedded(rows, embedder, cache)
     told("near duplicates")
-    close = near.find(vectors, rows.texts, rows.lineage, text=s.near_text, cosine=s.near_cosine, seed=s.seed)
+    cosine = max(s.near_cosine, NEAR_PIXELS) if rows.images is not None and rows.vectors is None else s.near_cosine
+    close = near.find(vectors, rows.texts, rows.lineage, text=s.near_text, cosine=cosine, seed=s.seed)
     removal = near.plan(close, rows.ids, rows.labels, rows.benign, rows.attributes.get("source"))  # type: ignore[arg-type]
     notes, given = list(close.notes), rows.labels >= 0
     scores, apart = _scores(rows)
