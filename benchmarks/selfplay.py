@@ -39,7 +39,7 @@ TARGETS = {"strong": {"kind": "sklearn"}, "minilm": {"kind": "sklearn", "feature
 ROUNDS = 5
 TRAIN_SEEDS = {"strong": 400, "minilm": 200}  # of some 400 violating training rows
 LEAST = 0.1  # valid ASR of a family by itself on the first target, under which a drop says nothing
-QUICK = {"rounds": 1, "train": 40, "test": 20}
+QUICK = {"rounds": 1, "train": 24, "test": 12, "only": ("dilution",)}
 
 
 def job(name: str, setting: str, runs: str, *, rounds: int, train: int, test: int, without: Sequence[str] = ()) -> Job:
@@ -87,8 +87,9 @@ def attacked(target: SklearnTarget, operators: Sequence[str], setting: str, most
     return {name: found[name] for name in kept}
 
 
-def one_setting(setting: str, runs: str, *, rounds: int, train: int, test: int) -> dict[str, Any]:
-    """The main run with its control arms; then for each family a run that never trains on it, attacked by it alone."""
+def one_setting(setting: str, runs: str, *, rounds: int, train: int, test: int, only: Sequence[str] = ()) -> dict[str, Any]:
+    """The main run with its control arms; then for each family (of `only`) a run that never trains on it, attacked by it
+    alone."""
     folder = spar(job(setting, setting, runs, rounds=rounds, train=train, test=test))
     summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     first, last = first_and_last(folder, rounds)
@@ -105,6 +106,8 @@ def one_setting(setting: str, runs: str, *, rounds: int, train: int, test: int) 
     }  # fmt: skip
     left_out = {}
     for family, names in families().items():
+        if only and family not in only:
+            continue
         without = [n for n in AttackSettings().operators if registry.find("operator", n).family == family]
         if without:  # else the main run never trained on it either
             limits = {"rounds": rounds, "train": max(1, train // 2), "test": max(1, test // 2)}

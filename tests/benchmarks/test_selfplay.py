@@ -56,7 +56,12 @@ def test_a_family_that_hardly_got_past_the_first_target_tells_nothing(selfplay):
 @pytest.mark.slow
 def test_a_quick_run_spars_once():
     done = subprocess.run(
-        [sys.executable, "benchmarks/selfplay.py", "--quick"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=900
+        [sys.executable, "benchmarks/selfplay.py", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=1800,
     )
     rows = {row["metric"]: row for row in json.loads(done.stdout)}
     assert set(rows) == {
