@@ -58,8 +58,9 @@ def mine(
     source: Annotated[
         list[str],
         typer.Argument(
-            help="A data set (file, folder or name on the hub); `leakage A B` for two of them; or a job file.",
-            metavar="DATASET | leakage A B | JOB.yaml",
+            help="A data set (file, folder or name on the hub); `leakage A B` for two of them; `decisions OUT EXPORT.json` to "
+            "take in what annotators decided in Label Studio; or a job file.",
+            metavar="DATASET | leakage A B | decisions OUT EXPORT.json | JOB.yaml",
         ),
     ],
     labels: Annotated[str | None, typer.Option(help="Column of the given labels; rows without one are unlabelled.")] = None,
@@ -84,6 +85,9 @@ def mine(
     threshold: Annotated[float, typer.Option(help="Where the classifier decides `not benign`.", min=0, max=1)] = 0.5,
     embedder: Annotated[str, typer.Option(help="Registered embedder; `sparring parts` lists them.")] = "minilm",
     plantings: Annotated[int, typer.Option(help="Rounds of canaries for a review's worth; 0 for none.", min=0)] = 1,
+    tasks: Annotated[
+        bool, typer.Option("--tasks", help="Write Label Studio tasks of the queues and of what to label.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of folds, draws and canaries.")] = 0,
     round: Round = 0,
     json: Json = False,
@@ -101,6 +105,10 @@ def mine(
     from mining.dataset.read import Columns
     from sparring.errors import UserError
 
+    if source[0] == "decisions" and len(source) == 3:
+        decided = command.decide(pathlib.Path(source[1]), pathlib.Path(source[2]))
+        typer.echo("\n".join([f"{len(decided.labels)} new decisions kept in {source[1]}", *decided.notes]))
+        return
     if wrong := [r for r in rename or () if "=" not in r]:
         raise UserError(f"--rename: expected OLD=NEW, got {wrong[0]!r}")
     renamed = dict(r.rsplit("=", 1) for r in rename or ())
@@ -128,7 +136,7 @@ def mine(
     mined = command.run(
         source[0], columns, out, policy=policy, split=split[0] if split else None, benign=benign, embedder=embedder,
         settings=mine.Settings(budget=budget, rare=rare, threshold=threshold, plantings=plantings, seed=seed),
-        told=lambda what: console.print(what, style="dim"), **files,
+        tasks=tasks, told=lambda what: console.print(what, style="dim"), **files,
     )  # fmt: skip
     typer.echo(_json.dumps(mined.result.summary(), indent=1, default=str) if json else "\n".join(command.lines(mined)))
 

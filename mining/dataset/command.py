@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sparring.errors import UserError
 
 from ..duplicates.leakage import Leakage, Side, leakage
 from ..labels.verdicts import ACTIONS
+from . import labelstudio
 from . import read as reading
 from .mine import Settings, embedded, mine
 from .read import Columns, Rows
@@ -28,15 +30,19 @@ class Mined:
     result: MiningResult
     table: pathlib.Path
     report: pathlib.Path
+    tasks: pathlib.Path | None = None
 
 
 def run(
     source: Any, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
     split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
-    scores: pathlib.Path | None = None, embedder: str = "minilm", told: Callable[[str], None] = lambda what: None,
+    scores: pathlib.Path | None = None, embedder: str = "minilm", tasks: bool = False,
+    told: Callable[[str], None] = lambda what: None,
 ) -> Mined:  # fmt: skip
-    """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings."""
-    names = policies.load(policy).labels if policy else ()
+    """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings; with
+    `tasks` also Label Studio's, of all queues and then the rows to label next."""
+    rules = policies.load(policy) if policy else None
+    names = rules.labels if rules else ()
     if next(p for p in (out, *out.parents) if p.exists()).is_file():
         raise UserError(f"{out}: expected a folder to write to, found a file in its place. Fix: --out FOLDER")
     told(f"reading {source if isinstance(source, (str, pathlib.Path)) else 'what is in memory'}")
@@ -44,11 +50,30 @@ def run(
         source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores)
     )  # fmt: skip
     result = mine(rows, embedder=embedder, settings=settings, cache=out / "embeddings", told=told)
+    if rules:
+        result = replace(result, facts={**result.facts, "policy": rules.name, "policy version": rules.version})
     told("writing")
     table = result.write(out)
     texts = dict(zip(rows.ids, rows.texts, strict=True)) if rows.texts is not None else None
     images = dict(zip(rows.ids, rows.images, strict=True)) if rows.images is not None else None
-    return Mined(result, table, write_report(result, out / "report.html", texts=texts, images=images))
+    report, asked = write_report(result, out / "report.html", texts=texts, images=images), None
+    if tasks:
+        ids = list(dict.fromkeys([id for label in result.labels for id in result.queue(label)] + result.selected))
+        version = rules.version if rules else ""
+        asked = labelstudio.write_tasks(result, ids, out / "tasks", texts=texts, images=images, policy_version=version)
+    return Mined(result, table, report, asked)
+
+
+def decide(folder: pathlib.Path, export: pathlib.Path) -> labelstudio.Decisions:
+    """Keeps what annotators decided, out of Label Studio's export, beside the result in `folder`; no label is overwritten."""
+    import pyarrow.parquet as pq
+
+    table, summary = folder / "mined.parquet", folder / "summary.json"
+    if not table.is_file() or not summary.is_file():
+        raise UserError(f"{folder}: expected a folder that `sparring mine DATASET --out` wrote. Fix: name that folder")
+    told = json.loads(summary.read_text(encoding="utf-8"))
+    ids, version = set(pq.read_table(table, columns=["id"])["id"].to_pylist()), told["facts"].get("policy version", "")
+    return labelstudio.read_decisions(export, folder, ids=ids, labels=told["labels"], policy_version=version)
 
 
 def compare(
@@ -96,7 +121,8 @@ def lines(mined: Mined) -> list[str]:
         for s in result.slices
     ]
     out += [f"note: {note}" for note in result.notes]
-    return [*out, "", f"report  {mined.report}", f"table   {mined.table}"]
+    tasks = [f"tasks   {mined.tasks}, with labeling.xml beside it"] if mined.tasks else []
+    return [*out, "", f"report  {mined.report}", f"table   {mined.table}", *tasks]
 
 
 def _verdicts(result: MiningResult) -> list[tuple[str, int, str]]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mining.dataset import command
+from mining.dataset.labelstudio import CONTROL
 from mining.dataset.mine import Settings, mine
 from mining.dataset.read import Columns, read
 from mining.dataset.result import SCHEMA, MiningResult
@@ -330,3 +331,26 @@ def test_what_was_set_apart_is_said_with_its_reason(tmp_path):
     command.run(source, columns, tmp_path, settings=QUICK, embedder="dummy", policy=policy)
     with (tmp_path / "rejected.csv").open(encoding="utf-8", newline="") as stream:
         assert list(csv.reader(stream)) == [["row", "reason"], ["3", "label 'odd' is none of benign, spam"]]
+
+
+def test_queues_go_to_label_studio_and_decisions_come_back(tmp_path):
+    from sparring import labels
+
+    out = command.run(rows(), Columns(labels="label", key="key"), tmp_path, settings=QUICK, embedder="wordllama", tasks=True)
+    tasks = json.loads(out.tasks.read_text())
+    asked = [task["data"]["sparring_id"] for task in tasks]
+    assert asked[: len(out.result.queue("ham"))] == out.result.queue("ham")
+    assert set(asked) == {*out.result.queue("ham"), *out.result.queue("spam"), *out.result.selected}
+    assert any(str(out.tasks) in line for line in command.lines(out))
+    choice = {"from_name": CONTROL, "to_name": "text", "type": "choices", "value": {"choices": ["spam"]}}
+    decided = {"completed_by": 7, "updated_at": "2026-11-22T10:00:00Z", "created_at": "2026-11-22T10:00:00Z",
+               "was_cancelled": False, "result": [choice]}  # fmt: skip
+    export = tmp_path / "export.json"
+    export.write_text(json.dumps([{**tasks[0], "annotations": [decided]}]))
+    found = command.decide(tmp_path, export)
+    assert len(found.labels) == 1
+    assert {id: row["label_name"] for id, row in labels.latest(labels.read(tmp_path)).items()} == {asked[0]: "spam"}
+    told = {r["id"]: r for r in pq.read_table(out.table).to_pylist()}
+    assert told[asked[0]]["label"] == "ham", "never over the old label"
+    with pytest.raises(UserError, match="expected a folder that"):
+        command.decide(tmp_path / "nosuch", export)
