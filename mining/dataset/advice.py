@@ -44,7 +44,8 @@ def verdict(result: MiningResult) -> list[Markup]:
         return [Markup("No row could be used, so nothing was mined.")]
     found, doubt = result.verdicts, sum(queues(result).values())
     wrong = sum(result.errors.values())
-    estimate = say(" (about {} of them wrong, by estimate)", count(round(wrong))) if doubt and wrong >= 0.5 else ""
+    told = " (about {} of them wrong, by estimate)" if wrong <= doubt else " (some {} labels are wrong in all, by estimate)"
+    estimate = say(told, count(round(wrong))) if doubt and wrong >= 0.5 else ""
     text = "Of {}, <strong>{}</strong> {} a label in doubt{} and <strong>{}</strong> can go as near duplicate{}."
     said = [say(text, plural(n, "row"), count(doubt), "has" if doubt == 1 else "have", estimate, count(found["duplicate"]),
                 "s"[: found["duplicate"] != 1])]  # fmt: skip
@@ -73,10 +74,11 @@ def queues(result: MiningResult) -> dict[str, int]:
 
 
 def worth(result: MiningResult) -> list[Worth]:
-    """Of each queue with a curve, what its first rows are worth; the best queue first, by the least favourable noise."""
+    """Of each queue in which a wrong label is expected at all, what its first rows are worth; the best queue first, by the
+    least favourable noise."""
     curves: dict[str, list[Curve]] = {}
     for curve in result.worth:
-        if curve.reviewed:
+        if curve.reviewed and max(curve.found) >= 0.5:
             curves.setdefault(curve.queue, []).append(curve)
     told, lengths = [], queues(result)
     for queue, of in curves.items():
