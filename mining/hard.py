@@ -12,6 +12,8 @@ from sparring.errors import DataError, UserError
 from sparring.operators.base import Operator
 from sparring.record import digest
 
+from .labels import views
+
 PARTS = ("margin", "entropy", "disagreement", "nearness", "flips")
 STRENGTH = 0.3  # of an operator that perturbs a text
 Scores = Callable[[Sequence[str]], np.ndarray]
@@ -45,13 +47,7 @@ def hardness(
     p, y, x = np.asarray(probabilities), np.asarray(labels), np.asarray(vectors)
     if p.ndim != 3 or x.ndim != 2 or p.shape[2] < 2 or not p.shape[1] == len(y) == len(x):
         raise DataError(f"expected views (v, n, k >= 2), labels (n,), vectors (n, d); got {p.shape}, {y.shape}, {x.shape}")
-    if len(y) and (y.min() < -1 or y.max() >= p.shape[2]):
-        raise DataError(f"expected labels from -1 to {p.shape[2] - 1}, got {y.min()} to {y.max()}")
-    present = p[~np.isnan(p).all(2)]
-    if np.isnan(present).any() or (present < -1e-6).any() or (np.abs(present.sum(1) - 1) > 0.01).any():
-        raise DataError("expected each view's row to be probabilities that sum to 1, or NaN throughout where it abstains")
-    if not np.isfinite(x).all():
-        raise DataError("expected finite vectors, got NaN or infinity. Fix: embed these rows again")
+    views.expect(p, y, x)
     if flips is not None and np.shape(flips) != y.shape:
         raise DataError(f"expected flip rates {y.shape}, got {np.shape(flips)}")
     n, k = len(y), p.shape[2]

@@ -34,6 +34,7 @@ from benchmarks.shared import ROOT, Row
 from mining.selection import audit
 from mining.selection.base import Pool
 from mining.selection.select import Selection, select
+from sparring import embed
 from sparring.record import BENIGN
 
 PREVALENCE, FIRST, BATCH, ROUNDS = 0.02, 100, 100, 5
@@ -75,14 +76,14 @@ def mnist() -> tuple[np.ndarray, np.ndarray] | None:
         return None
     pixels, digits = found
     vectors = PCA(64, random_state=0).fit_transform(pixels)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), digits
+    return embed.unit(vectors), digits
 
 
 def blobs(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([seed, 20])
     which = rng.integers(0, 20, 8000)
     vectors = rng.standard_normal((20, 32))[which] + 1.3 * rng.standard_normal((8000, 32))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), (which < 3).astype(int)
+    return embed.unit(vectors), (which < 3).astype(int)
 
 
 def task(name: str, seed: int) -> Task | None:

@@ -12,9 +12,12 @@ import numpy as np
 from sparring import registry
 from sparring.embed import unit
 from sparring.errors import DataError
+from sparring.protocols import decided
 from sparring.stored import Stored
 
 from .. import hard, pool, slices
+from ..duplicates import removal
+from ..duplicates.removal import Removal
 from ..labels import issues, verdicts, views, worth
 from ..labels.issues import LabelIssues
 from ..labels.verdicts import Verdicts
@@ -60,7 +63,7 @@ class Found:
     near: Near
     issues: LabelIssues | None
     verdicts: Verdicts
-    removal: Any
+    removal: Removal
     hardness: np.ndarray
     negatives: np.ndarray
     selection: Selection
@@ -102,7 +105,8 @@ def mine(
     told("near duplicates")
     cosine = max(s.near_cosine, NEAR_PIXELS) if rows.images is not None and rows.vectors is None else s.near_cosine
     close = near.find(vectors, rows.texts, rows.lineage, text=s.near_text, cosine=cosine, seed=s.seed)
-    removal = near.plan(close, rows.ids, rows.labels, rows.benign, rows.attributes.get("source"))  # type: ignore[arg-type]
+    sources = rows.attributes.get("source")
+    plan = removal.plan(close.evidence, rows.ids, rows.benign_first, sources=None if sources is None else sources.tolist())
     notes, given = list(close.notes), rows.labels >= 0
     scores, apart = _scores(rows)
     found: LabelIssues | None = None
@@ -115,22 +119,21 @@ def mine(
     told("verdicts")
     said = found.views if found else Views((), np.zeros((0, len(rows), max(2, len(rows.names))), np.float32))
     verdict = verdicts.judge(
-        said.probabilities, rows.labels, vectors, close.group, pairs=_pairs(close), names=said.names,
+        said.probabilities, rows.labels, vectors, close.group, pairs=near.pairs(close.evidence), names=said.names,
         found=found if given.sum() >= FEW else None,
-        protected=~removal.removed,
+        protected=~plan.removed,
     )  # fmt: skip
     hardness, negatives = np.full(len(rows), np.nan, np.float32), np.zeros(0, np.int64)
     if found:
         hardness = hard.hardness(said.probabilities, rows.labels, vectors).value
         if rows.benign is not None:
             violates = None if apart is None else np.nan_to_num(1 - apart[:, rows.benign])
-            moved = np.where(given, np.where(rows.labels == rows.benign, 0, rows.labels + 1), -1)
-            negatives = hard.hard_negatives(vectors, moved, NEGATIVES, scores=violates).rows
+            negatives = hard.hard_negatives(vectors, rows.benign_first, NEGATIVES, scores=violates).rows
     told("slices, and what to label next")
     worse = _slices(rows, vectors, close.group, found, apart, s) if found else ()
     selection, facts, more = _next(rows, vectors, said, apart, s)
     curves, f1, errors = _worth(rows, vectors, close.group, found, s, told)
-    everything = Found(rows, vectors, close, found, verdict, removal, hardness, negatives, selection)
+    everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection)
     made = table.made(everything, worse, budget=s.queue)
     facts = {"embedder": model, "groups of near duplicates": int((np.bincount(close.group) > 1).sum()), **close.facts, **facts}
     if found is not None and apart is None:
@@ -165,27 +168,19 @@ def _scores(rows: Rows) -> tuple[np.ndarray | None, np.ndarray | None]:
     return view, rows.scores
 
 
-def _pairs(close: Near) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    row = np.concatenate([e.pairs.row for e in close.evidence])
-    other = np.concatenate([e.pairs.other for e in close.evidence])
-    similarity = np.concatenate([e.pairs.similarity for e in close.evidence])
-    return row, other, similarity
-
-
 def _slices(
     rows: Rows, vectors: np.ndarray, group: np.ndarray, found: LabelIssues, apart: np.ndarray | None, s: Settings
 ) -> tuple[slices.Slice, ...]:
     """Of labelled rows whose label is not in doubt: a wrong label is no error of the target."""
     p = found.views.mean if apart is None else apart
-    decided = p.argmax(1)
+    said = p.argmax(1)
     if apart is not None and rows.benign is not None:
-        others = np.delete(np.arange(p.shape[1]), rows.benign)
-        violates = 1 - p[:, rows.benign] > s.threshold
-        decided = np.where(violates, others[p[:, others].argmax(1)], rows.benign)
+        order = np.r_[rows.benign, np.delete(np.arange(p.shape[1]), rows.benign)]
+        said = order[decided(p[:, order], s.threshold)]
     kept = np.flatnonzero((rows.labels >= 0) & ~found.flagged & ~np.isnan(p).any(1))
     texts = [rows.texts[i] for i in kept] if rows.texts is not None else None
     told = slices.find(
-        decided[kept] != rows.labels[kept], group[kept], vectors=vectors[kept], texts=texts, seed=s.seed,
+        said[kept] != rows.labels[kept], group[kept], vectors=vectors[kept], texts=texts, seed=s.seed,
         attributes={name: values[kept] for name, values in rows.attributes.items()},
     )  # fmt: skip
     return tuple(replace(t, rows=kept[t.rows]) for t in told)

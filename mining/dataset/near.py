@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..duplicates import minhash, removal, semantic
+from sparring.graph import components
+
+from ..duplicates import minhash, semantic
 from ..duplicates.pairs import Pairs
-from ..duplicates.removal import Evidence, Removal
+from ..duplicates.removal import Evidence
 from ..labels import folds
 
 
@@ -51,21 +53,18 @@ def find(
     return Near(tuple(evidence), groups(evidence, lineage, len(vectors)), undone, facts, tuple(notes))
 
 
+def pairs(evidence: Sequence[Evidence]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row, other row and similarity of every pair, each kind of evidence behind the other."""
+    row, other, similarity = (
+        np.concatenate([getattr(e.pairs, name) for e in evidence]) for name in ("row", "other", "similarity")
+    )
+    return row, other, similarity
+
+
 def groups(evidence: Sequence[Evidence], lineage: np.ndarray | None, n: int) -> np.ndarray:
     """(n,) int: connected by any pair or by lineage. A group only keeps rows together; what may go, pairs alone decide."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    row = np.concatenate([e.pairs.row for e in evidence] or [np.zeros(0, np.int64)])
-    other = np.concatenate([e.pairs.other for e in evidence] or [np.zeros(0, np.int64)])
-    graph = coo_matrix((np.ones(len(row), np.int8), (row, other)), shape=(n, n))
-    return folds.joined(lineage, connected_components(graph, directed=False)[1]) if n else np.zeros(0, np.int64)
-
-
-def plan(near: Near, ids: Sequence[str], labels: np.ndarray, benign: int | None, sources: Sequence[str] | None) -> Removal:
-    """What may be removed; no label is rare for being benign."""
-    shifted = np.where(labels < 0, -1, np.where(labels == (-2 if benign is None else benign), 0, labels + 1))
-    return removal.plan(near.evidence, ids, shifted, sources=sources)
+    row, other, _ = pairs(evidence)
+    return folds.joined(lineage, components(row, other, n))
 
 
 def _undone(bits: int) -> str:

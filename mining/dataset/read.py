@@ -64,6 +64,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def benign_first(self) -> np.ndarray:
+        """(n,) int: labels as parts that know a benign label number them, 0 for it and -1 for none; without one, none is 0."""
+        return np.where(self.labels < 0, -1, np.where(self.labels == self.benign, 0, self.labels + 1))
+
 
 def read(
     source: Any, columns: Columns, *, split: str | None = None, names: Sequence[str] = (), benign: str | None = None,

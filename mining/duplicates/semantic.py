@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparring.errors import DataError
+from sparring.graph import components
 
 from . import cells, sketch
 from .verified import Verified, cosines
@@ -101,14 +102,9 @@ def _compared(vectors: np.ndarray, threshold: float) -> Iterator[tuple[np.ndarra
 
 def _joined(component: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Component of each row once the pairs are joined too."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     a, b = component[first], component[second]
     new = a != b
-    edges = (np.ones(int(new.sum()), np.int8), (a[new], b[new]))
-    graph = coo_matrix(edges, shape=(len(component),) * 2)
-    return np.asarray(connected_components(graph, directed=False)[1][component]) if new.any() else component
+    return components(a[new], b[new], len(component))[component] if new.any() else component
 
 
 def _margin(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparring.errors import DataError
+from sparring.graph import components
 
 
 def deal(labels: np.ndarray, groups: Sequence[int] | np.ndarray | None, folds: int, *, seed: int) -> np.ndarray:
@@ -40,9 +41,6 @@ def deal(labels: np.ndarray, groups: Sequence[int] | np.ndarray | None, folds: i
 
 def joined(groups: np.ndarray | None, near: np.ndarray) -> np.ndarray:
     """(n,) int: groups, those that share a near-duplicate group made one. `near` (n,) int, -1 for a row without."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     near = np.asarray(near)
     group = np.arange(len(near)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     if group.shape != near.shape:
@@ -50,8 +48,7 @@ def joined(groups: np.ndarray | None, near: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(near >= 0)
     first = int(group.max(initial=-1)) + 1
     count = first + int(near.max(initial=-1)) + 1
-    graph = coo_matrix((np.ones(len(rows), np.int8), (group[rows], first + near[rows])), shape=(count, count))
-    return connected_components(graph, directed=False)[1][group]
+    return components(group[rows], first + near[rows], count)[group]
 
 
 def _majority(group: np.ndarray, dense: np.ndarray, classes: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from sparring.errors import DataError, UserError
 
+from . import views
 from .issues import LabelIssues
 
 VERDICTS = ("ok", "mislabelled", "hard", "novel", "ambiguous", "duplicate")
@@ -144,16 +145,7 @@ def _check(p: np.ndarray, y: np.ndarray, x: np.ndarray, group: np.ndarray, names
         raise DataError(f"expected views (v, n, k), labels (n,), vectors (n, d) and groups (n,) of the same n; got {shapes}")
     if names and len(names) != len(p):
         raise UserError(f"expected a name for each of {len(p)} views, got {len(names)}")
-    if len(y) and (y.min() < -1 or y.max() >= p.shape[2]):
-        raise DataError(
-            f"expected labels from -1 to {p.shape[2] - 1}, got {y.min()} to {y.max()}. Fix: number them, -1 for none"
-        )
-    if not np.isfinite(x).all():
-        raise DataError("expected finite vectors, got NaN or infinity. Fix: embed these rows again")
-    present = p[~np.isnan(p).all(2)]
-    off = np.abs(present.sum(1) - 1) > 0.01 if len(present) else np.zeros(0, bool)
-    if np.isnan(present).any() or off.any() or (present < -1e-6).any():
-        raise DataError("expected each view's row to be probabilities that sum to 1, or NaN throughout where it abstains")
+    views.expect(p, y, x)
 
 
 def _strangers(

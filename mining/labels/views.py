@@ -80,6 +80,21 @@ def make(
     return views
 
 
+def expect(probabilities: np.ndarray, labels: np.ndarray, vectors: np.ndarray) -> None:
+    """Raises `DataError` unless labels fit the views (v, n, k), whose rows sum to 1 or are all NaN, and vectors are finite."""
+    p, y = probabilities, labels
+    if len(y) and (y.min() < -1 or y.max() >= p.shape[2]):
+        raise DataError(
+            f"expected labels from -1 to {p.shape[2] - 1}, got {y.min()} to {y.max()}. Fix: number them, -1 for none"
+        )
+    if not np.isfinite(vectors).all():
+        raise DataError("expected finite vectors, got NaN or infinity. Fix: embed these rows again")
+    present = p[~np.isnan(p).all(2)]
+    off = np.abs(present.sum(1) - 1) > 0.01 if len(present) else np.zeros(0, bool)
+    if np.isnan(present).any() or off.any() or (present < -1e-6).any():
+        raise DataError("expected each view's row to be probabilities that sum to 1, or NaN throughout where it abstains")
+
+
 def checked(probabilities: np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
     """(n, k) float32. Raises `DataError` unless each row is probabilities of sum 1, or all NaN."""
     p = np.asarray(probabilities, np.float32)
