@@ -5,7 +5,7 @@ export GOMP_SPINCOUNT = 0
 export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_PROGRESS_BARS = 1
 
-.PHONY: help install demo test test-slow test-vllm bench lint clean
+.PHONY: help install demo test fuzz test-slow test-vllm bench lint clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -25,6 +25,9 @@ demo: install    ## spar with a spam classifier; prints where the report and the
 
 test: install    ## run the tests
 	$(BIN)/python -m pytest
+
+fuzz: install    ## run the property tests on new random examples, more of them
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest $$(grep -rl '^from hypothesis' tests --include='test_*.py')
 
 test-slow: install  ## run what needs engines or injects faults
 	$(BIN)/python -m pytest -m "slow and not vllm"

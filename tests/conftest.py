@@ -17,8 +17,11 @@ import pytest
 import yaml
 from hypothesis import settings
 
-settings.register_profile("shared", deadline=None)  # machines that run this are busy
-settings.load_profile("shared")
+# Machines that run this are busy, so no deadline. A gate must not depend on luck, so the examples are the same in every run;
+# `make fuzz` looks for new ones.
+settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("fuzz", deadline=None, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 ROOT = pathlib.Path(__file__).parent.parent
 HAM = """see you at home later tonight thanks for lunch the meeting moved bus late dinner mum dad game sleep work call
