@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from .embed import unit
+from .vision import opened
 
 
 class Pixels:
@@ -24,34 +23,6 @@ class Pixels:
         """(n, size * size) float32; `images` are encoded files, a transparent one stands on white."""
         out = np.zeros((len(images), self.dim), np.float32)
         for i, data in enumerate(images):
-            grey = opened(data).resize((self.size, self.size))
+            grey = opened(data).convert("L").resize((self.size, self.size))
             out[i] = np.asarray(grey, np.float32).ravel()
         return unit(out - out.mean(1, keepdims=True))
-
-
-def opened(data: bytes) -> Any:
-    """The first picture of an encoded file as a grey Pillow image, turned as its EXIF says."""
-    from PIL import Image, ImageOps
-
-    with Image.open(io.BytesIO(data)) as found:
-        turned = ImageOps.exif_transpose(found)
-        if "A" in turned.getbands() or "transparency" in turned.info:
-            seen = Image.new("RGBA", turned.size, "white")
-            seen.alpha_composite(turned.convert("RGBA"))
-            turned = seen
-        return turned.convert("L")
-
-
-def fault(data: bytes) -> str:
-    """Why a file can't be read as an image, "" where it can: damaged, of an unknown kind, or larger than is safe to open."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        opened(data)
-    except UnidentifiedImageError:
-        return "no image that can be read"
-    except Image.DecompressionBombError:
-        return "image too large"
-    except (OSError, ValueError, SyntaxError):
-        return "damaged image"
-    return ""

@@ -65,6 +65,51 @@ class TextModel(Protocol):
         ...
 
 
+class WhiteBoxImages(Target, Protocol):
+    """A target of images, encoded files, that gives gradients; its class says so by the flag `gradients`."""
+
+    def logits(self, images: Any) -> Any:
+        """(n, k) differentiable torch tensor over `labels`, of (n, c, h, w) images in [0, 1] of any size, 1 or 3 channels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What one image is to be: its label's name or a prompt; from noise, or from `start`, an encoded file, with noise of
+    `strength` in (0, 1] put on it (SDEdit, Meng et al. 2022)."""
+
+    label: str
+    seed: int
+    prompt: str = ""
+    start: bytes | None = None
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What came of a brief: an encoded file, and as JSON all that makes it again; without an image the `reason`, such as
+    "safety_checker" or "out_of_memory"."""
+
+    image: bytes | None
+    parameters: str = "{}"
+    reason: str = ""
+
+
+class ImageModel(Protocol):
+    """Makes images. `describe` gives what a record needs to make them again: name, model, revision, licence.
+
+    An image depends on its brief alone, not on its batch. A diffusion pipeline has the flag `guidable`: its `draw` takes
+    `wrap` as well, a function of (scheduler, decode) that gives the scheduler to use; `decode` turns latents into images
+    (n, c, h, w) in [0, 1], differentiable.
+    """
+
+    def describe(self) -> dict[str, Any]: ...
+
+    def draw(self, briefs: Sequence[Brief]) -> list[Drawn]:
+        """One outcome for each brief, in order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judge says of one sample: does its label still stand, how surely, and if not, why."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sparring import pixels
+from sparring import vision
 from sparring.errors import DataError
 from sparring.record import BENIGN, digest
 
@@ -245,7 +245,7 @@ def _fault(item: Any) -> str:
     if item is None:
         return "empty"
     if isinstance(item, bytes):
-        return pixels.fault(item) if item else "empty"
+        return vision.fault(item) if item else "empty"
     if not isinstance(item, str):
         return "text is no string"
     if not item.strip():

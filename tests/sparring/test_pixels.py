@@ -3,7 +3,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from sparring import pixels, registry
@@ -50,17 +49,3 @@ def test_a_transparent_image_stands_on_white():
     white.paste((0, 0, 0), (8, 8, 24, 24))
     found = pixels.Pixels().encode([encoded(shape), encoded(white)])
     assert found[0] @ found[1] > 0.999
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b"no image", "no image that can be read"),
-        (encoded(digit(0))[:200], "damaged image"),
-        (encoded(Image.new("1", (20_000, 20_000))), "image too large"),
-        (encoded(Image.new("L", (1000, 1))), ""),
-        (encoded(digit(0)), ""),
-    ],
-)
-def test_what_cannot_be_read_is_said(data, said):
-    assert pixels.fault(data) == said
