@@ -41,7 +41,7 @@ def examine(ctx: Context) -> Findings:
     key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, channel, views, folds, semantic)}
 
     def make() -> pa.Table:
-        vectors = ctx.embedder.encode([r.text or "" for r in rows])
+        vectors = ctx.embedder.encode([r.content for r in rows])
         numbers = [ctx.policy.labels.index(r.label_name) for r in rows]
         issues = label_issues.find(vectors, numbers, [r.group for r in rows], seed=ctx.job.seed)
         group = semantic.near_duplicate_groups(vectors, ctx.job.mining.near_duplicate)
@@ -72,8 +72,8 @@ def pick(ctx: Context, hard: Sequence[Record], trained: Trained, niches: Mapping
     }  # fmt: skip
 
     def make() -> pa.Table:
-        vectors = ctx.embedder.encode([r.text or "" for r in hard])
-        scores = violation_scores(target, [r.text or "" for r in hard])
+        vectors = ctx.embedder.encode([r.content for r in hard])
+        scores = violation_scores(target, [r.content for r in hard])
         hardness = np.clip((target.threshold - scores) / max(target.threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate

@@ -20,6 +20,8 @@ PARTS = {
         "classifier": f"{_JUDGES}.classifier:ClassifierJudge",
         "llm": f"{_JUDGES}.llm:LlmJudge",
     },
+    "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets"},
+    "image_criterion": {"nets": f"{_JUDGES}.images:Nets"},
     "criterion": {
         "payload": f"{_JUDGES}.criteria:PayloadKept",
         "length": f"{_JUDGES}.criteria:Length",

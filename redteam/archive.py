@@ -19,6 +19,7 @@ import pyarrow as pa
 from sparring import registry
 from sparring.context import Context
 from sparring.index import Index
+from sparring.media import TEXTS, Medium
 from sparring.protocols import Embedder
 from sparring.record import Record
 from sparring.results import Niche
@@ -143,11 +144,11 @@ def elites(
     before = known or Archive(reachable(ctx))
     key = {
         **ctx.key, "embedder": ctx.job.mining.embedder, "won": [r.id for r in won], "earlier": [r.id for r in earlier],
-        "seeds": [(s.id, s.content_hash) for s in seeds], "code": source_of(Archive, canonical),
+        "seeds": [(s.id, s.content_hash) for s in seeds], "code": source_of(Archive, type(ctx.job.medium), canonical),
     }  # fmt: skip
 
     def make() -> pa.Table:
-        new = entries(won, seeds, earlier, ctx.embedder, round=round)
+        new = entries(won, seeds, earlier, ctx.embedder, round=round, medium=ctx.job.medium)
         best = {e.id for e in before.add(new).elites.values()}
         common = [{"elite": e.id in best, "by": ctx.embedder.name} for e in new]
         rows = [dict(zip(NAMES, e.values, strict=True)) | asdict(e) | c for e, c in zip(new, common, strict=True)]
@@ -167,19 +168,21 @@ def reachable(ctx: Context) -> tuple[Values, ...]:
     written = [part.id for c in allowed for part in c.clauses]
     if ctx.job.synth.model:
         languages.add(ctx.policy.language)
-    kind = ctx.job.attack.strategy.kind
-    by = ctx.job.attack.operators if "operators" in registry.takes("attack", kind) else registry.find("attack", kind).makes
+    strategy, kind = ctx.job.attack.strategy.kind, ctx.job.medium.kind("attack")
+    by = ctx.job.attack.operators if "operators" in registry.takes(kind, strategy) else registry.find(kind, strategy).makes
     families = {registry.family(name) for name in by}
     named = dict.fromkeys([*sorted(clauses), *(written if ctx.job.synth.model else ())])
     return tuple(named), tuple(sorted(families)), tuple(sorted(languages))
 
 
-def entries(won: Records, seeds: Records, earlier: Records, embedder: Embedder, *, round: int) -> list[Entry]:
+def entries(
+    won: Records, seeds: Records, earlier: Records, embedder: Embedder, *, round: int, medium: Medium = TEXTS
+) -> list[Entry]:  # fmt: skip
     """An entry for each success; its parent is one of `seeds`."""
-    origin = {s.id: s.text or "" for s in seeds}
-    parents, texts = [origin[r.parent_ids[0]] for r in won], [r.text or "" for r in won]
-    similar = similarity(embedder.encode([*map(canonical, parents)]), embedder.encode([*map(canonical, texts)]))
-    far = novelty(embedder.encode(texts), embedder.encode([r.text or "" for r in earlier]))
+    origin = {s.id: s.content for s in seeds}
+    parents, contents = [origin[r.parent_ids[0]] for r in won], [r.content for r in won]
+    similar = similarity(embedder.encode([*map(medium.flat, parents)]), embedder.encode([*map(medium.flat, contents)]))
+    far = novelty(embedder.encode(contents), embedder.encode([r.content for r in earlier]))
     edited = np.round([sum(s.strength for s in r.operators) for r in won], 4).tolist()
     found = zip(won, similar.round(2).tolist(), edited, far.round(4).tolist(), strict=True)
     return [Entry(r.id, tuple(axis(r) for axis in AXES), s, e, f, round) for r, s, e, f in found]

@@ -5,36 +5,38 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from sparring.media import TEXTS, Medium
 from sparring.protocols import Judge, Target, Verdict, violation_scores
 from sparring.record import Step, digest
-from sparring.text import canonical, payload
 
 Status = Literal["success", "survived", "missed", "failed"]  # failed: the target gave no score for the seed
 NOT_JUDGED = "not judged"
 PATIENCE = 20  # batches without one fit candidate, after which a search is over
-SLACK = 20  # characters that a sample may be longer, whatever its seed's length
 
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A violating sample to start from."""
+    """A violating sample to start from; `text` is an encoded file where images are attacked."""
 
     id: str
-    text: str
+    text: Any
     label: str
     clause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    text: str
+    """What a search proposes; `text` is an encoded file where images are attacked."""
+
+    text: Any
     steps: tuple[Step, ...]
+    parameters: str = ""  # JSON, what makes it again where the steps do not say it all
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,10 @@ class Ask(ABC):
     """What a search may yield beside candidates: it is sent the answer. Whatever the living searches ask for at one time is
     answered in one call, so an answer must not depend on what else is in it."""
 
-    queries: ClassVar[int] = 0  # scores of the target that an answer counts as
+    @property
+    def queries(self) -> int:
+        """Scores of the target, gradients among them, that an answer counts as."""
+        return 0
 
     @property
     def asks(self) -> int:
@@ -103,9 +108,8 @@ class Outcome:
 class _Live:
     outcome: Outcome
     search: Search
-    seen: set[str]
-    payload: list[str]
-    room: float
+    seen: set[Any]
+    unfit: Callable[[Any], str]
     asked: Ask | None = None
     proposed: list[Candidate] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
@@ -139,12 +143,14 @@ def attack(
     window: int = 256,
     longer: float = 1.5,
     payload_patterns: Sequence[str] = (),
+    medium: Medium = TEXTS,
 ) -> list[Outcome]:
     """One outcome for each seed, in order. At most `budget` scores of the target a seed, the clean check among them,
     and at most `judge_budget` questions to the judge: it costs a hundred times what a small target does.
 
-    A success is a candidate that the target calls benign at its threshold, raw and after canonical form `unicode`,
-    that keeps the payload and the length, and that the judge holds valid. Results depend on `seed` and not on `window`.
+    A success is a candidate that the target calls benign at its threshold, raw and as a normaliser makes it (`medium.flat`),
+    that stays within the medium's bounds (payload and length, or size), and that the judge holds valid. Results depend on
+    `seed` and not on `window`.
     """
     queue = iter(seeds)
     live, out = list[_Live](), list[Outcome]()
@@ -159,12 +165,12 @@ def attack(
             out.append(outcome)
             if outcome.status == "survived" and budget > 1:
                 search = strategy.search(item, float(score), target.threshold, Random(digest(seed, item.id)))
-                kept = payload(canonical(item.text), payload_patterns)
-                live.append(_Live(outcome, search, {item.text}, kept, longer * len(item.text) + SLACK))
+                unfit = medium.bounds(item.text, longer=longer, patterns=payload_patterns)
+                live.append(_Live(outcome, search, {item.text}, unfit))
                 live[-1].hear(None)
         _answer(live, target, budget)
         live = [one for one in live if one.proposed]
-        _tick(live, target, judge, budget, judge_budget)
+        _tick(live, target, judge, budget, judge_budget, medium)
         live = [one for one in live if one.proposed or one.asked]
 
 
@@ -174,18 +180,18 @@ def _answer(live: list[_Live], target: Target, budget: int) -> None:
         for kind in dict.fromkeys(type(asked) for _, asked in asking):
             mine = []
             for one, asked in asking:
-                if type(asked) is kind and one.outcome.queries + kind.queries <= budget:
+                if type(asked) is kind and one.outcome.queries + asked.queries <= budget:
                     mine.append((one, asked))
                 elif type(asked) is kind:
                     one.end()
             answers = kind.answer([asked for _, asked in mine], target) if mine else []
             for (one, asked), answer in zip(mine, answers, strict=True):
-                one.outcome.queries += kind.queries
+                one.outcome.queries += asked.queries
                 one.outcome.prompts += asked.asks
                 one.hear(answer)
 
 
-def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int) -> None:
+def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int, medium: Medium) -> None:
     """Scores what every live search proposed in one batch, confirms the hits, judges them, and tells."""
     asked: list[tuple[_Live, int]] = []
     for one in live:
@@ -210,7 +216,7 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_bu
         if hit:
             one.outcome.evaded = True
             hits.append((one, i))
-    _judge(_confirm(hits, target, budget), judge)
+    _judge(_confirm(hits, target, budget, medium), judge)
     for one in live:
         spent = one.outcome.queries >= budget or len(one.outcome.rejected) >= judge_budget
         done = one.outcome.status == "success" or spent or one.idle >= PATIENCE
@@ -224,18 +230,15 @@ def _unfit(one: _Live, candidate: Candidate) -> str:
     """The cheap checks, before any query."""
     if candidate.text in one.seen:
         return "duplicate"
-    flat = canonical(candidate.text)
-    if len(flat) > one.room:
-        return "length"
-    return "" if all(p in flat for p in one.payload) else "payload"
+    return one.unfit(candidate.text)
 
 
-def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int) -> list[tuple[_Live, int]]:
-    """The hits that are still hits after canonical form `unicode`: what a normaliser undoes is no hard example."""
+def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int, medium: Medium) -> list[tuple[_Live, int]]:
+    """The hits that are still hits when a normaliser went over them: what it undoes is no hard example."""
     kept, pending = [], []
     for one, i in hits:
         text = one.told[i].candidate.text
-        flat = canonical(text)
+        flat = medium.flat(text)
         if flat == text:
             kept.append((one, i))
         elif flat in one.seen:

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
-from sparring import refs, registry, retrain
+from sparring import generators, refs, registry, retrain
 from sparring.context import Context
-from sparring.operators.base import Operator
 from sparring.protocols import TextModel
 from sparring.record import Generator
 from sparring.retrain import Trained
@@ -27,20 +26,23 @@ _LETTERS = re.compile(r"[^\W\d_]{2,}")
 MOST_ROWS, MOST_WORDS = 20_000, 1_000  # benign rows that words are taken from, and the words, by frequency
 
 
-def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Operator]) -> engine.Attack:
-    """Made anew; a language model in it is kept between calls."""
+def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Any]) -> engine.Attack:
+    """Made anew; a model in it is kept between calls."""
     part = ctx.job.attack.strategy
     offers: dict[str, Any] = {"operators": operators, "knowledge": known, "guide": ctx.embedder, "rules": ctx.policy}
     offers |= {"longer": ctx.job.judges.longer, "near": 1 - ctx.job.judges.cosine, "seed": ctx.job.seed}
-    takes = registry.takes("attack", part.kind)
+    kind = ctx.job.medium.kind("attack")
+    takes = registry.takes(kind, part.kind)
     own = dict(part.settings)
     if "model" in takes:
         own["model"] = text_model(ctx)
+    if "image_model" in takes:
+        own["image_model"] = generators.image_model(ctx)
     if second := surrogate(ctx):
         own["surrogate"] = second.target
     if "words" in takes and "words" not in own:
         own["words"] = benign_words(ctx)
-    return registry.make("attack", part.kind, **registry.offered("attack", part.kind, offers) | own)
+    return registry.make(kind, part.kind, **registry.offered(kind, part.kind, offers) | own)
 
 
 def text_model(ctx: Context) -> TextModel:
@@ -78,7 +80,7 @@ def benign_words(ctx: Context) -> tuple[str, ...]:
     return tuple(word for word, _ in sorted(count.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_WORDS])
 
 
-def generator(ctx: Context, name: str) -> Generator:
+def generator(ctx: Context, name: str, parameters: str = "") -> Generator:
     """What a record needs to say of how it was made; a language model is named where one wrote it."""
     part = ctx.job.attack.strategy
     if name != part.kind or "model" not in registry.takes("attack", part.kind):

@@ -12,7 +12,7 @@ import numpy as np
 from sparring import registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
-from sparring.operators.base import Operator
+from sparring.media import TEXTS, Content
 from sparring.protocols import violation_scores
 from sparring.record import BENIGN, Record, Step, digest, synthetic
 from sparring.results import AttackResult, Refused
@@ -41,6 +41,8 @@ def attackable(ctx: Context, seeds: Sequence[Record]) -> list[Record]:
 def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     """Warm-up on training rows: what the attacker knows before it meets a seed."""
     job = ctx.job
+    if job.medium is not TEXTS:  # what warm-up learns is about words
+        return Knowledge()
     operators = ctx.operators()
     # A strategy that makes nothing of what warm-up learns is spared it.
     budget = job.attack.warmup if "knowledge" in registry.takes("attack", job.attack.strategy.kind) else 0
@@ -80,13 +82,14 @@ def attack(
     operators = ctx.operators(known.phrase_texts, only)
     strategy = parts.strategy(ctx, known, operators)
     # What makes nothing of operators has nothing to show where some alone are asked for.
-    idle = bool(only) and "operators" not in registry.takes("attack", job.strategy.kind)
+    idle = bool(only) and "operators" not in registry.takes(ctx.job.medium.kind("attack"), job.strategy.kind)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
         "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
         "surrogate": (second := parts.surrogate(ctx)) and second.key,
         "code": source_of(
-            engine, *_code(strategy), surrogate, canonical, *_code(ctx.judges.filter), *map(type, operators.values())
+            engine, *_code(strategy), surrogate, canonical, type(ctx.job.medium), *_code(ctx.judges.filter),
+            *map(type, operators.values()),
         ),
     }  # fmt: skip
     out: list[AttackResult] = []
@@ -98,13 +101,14 @@ def attack(
             found = engine.attack(
                 strategy,
                 trained.target,
-                [Seed(s.id, s.text or "", s.label_name, s.clause) for s in chunk],
+                [Seed(s.id, s.content, s.label_name, s.clause) for s in chunk],
                 ctx.judges.filter,
                 budget=1 if idle else job.budget,
                 judge_budget=job.judge_budget,
                 seed=ctx.job.seed,
                 longer=ctx.job.judges.longer,
                 payload_patterns=ctx.policy.payload,
+                medium=ctx.job.medium,
             )
             return results.to_table(_audited(ctx, found))
 
@@ -122,9 +126,9 @@ def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Recor
     """The successes as records, each with its lineage, and the first of a pair with its benign twins to come."""
     by_id = {s.id: s for s in seeds}
     won = [
-        _child(ctx, by_id[r.seed_id], r.text, r.operators, round)
+        _child(ctx, by_id[r.seed_id], r.content, r.operators, round, parameters=r.parameters)
         for r in results
-        if r.status == "success" and r.text is not None and not is_prohibited(r.text)
+        if r.status == "success" and r.content is not None and not ctx.job.medium.prohibited(r.content)
     ]
     return [replace(record, pair_id=record.id) for record in won]
 
@@ -144,8 +148,8 @@ def twins(
         rng = Random(digest(ctx.job.seed, record.id))
         steps = [s for s in record.operators if s.name in operators]  # a rewrite by a language model has no twin
         for parent in rng.sample(nearest, min(TRIED, len(nearest))) if steps else ():
-            text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
-            twin = replace(_child(ctx, parent, text, steps, round), pair_id=record.pair_id)
+            content = perturb(parent.content, [(operators[s.name], s.strength) for s in steps], rng)
+            twin = replace(_child(ctx, parent, content, steps, round), pair_id=record.pair_id)
             tried.setdefault(twin.id, twin)
     score = dict(zip(tried, _scores(ctx, f"{asked}/tried.json", trained, list(tried.values())).tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
@@ -159,47 +163,58 @@ def twins(
 def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray:
     """(n,) what the target says of these rows, as a unit: a rerun does not ask it again."""
     key = [trained.key, [(r.id, r.content_hash) for r in rows]]
-    return np.array(ctx.run.json(path, key, lambda: violation_scores(trained.target, [r.text or "" for r in rows]).tolist()))
+    return np.array(ctx.run.json(path, key, lambda: violation_scores(trained.target, [r.content for r in rows]).tolist()))
 
 
 def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:
     """`n` rows perturbed by one to three operators drawn blindly: the control that never asks the target."""
     rng = Random(digest(ctx.job.seed, "at random", len(parents)))
-    benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
-    operators = ctx.operators(warmup.learn(_unasked, [], benign, {}, budget=0, seed=ctx.job.seed).phrase_texts)
+    operators = ctx.operators(_phrases(ctx))
     out = []
     for _ in range(n):
         parent = rng.choice(parents)
         chain = rng.sample(sorted(operators), rng.randint(1, min(3, len(operators))))
         steps = [Step(name, rng.choice(RANDOM_STRENGTH), 0) for name in chain]
-        text = perturb(parent.text or "", [(operators[s.name], s.strength) for s in steps], rng)
-        out.append(_child(ctx, parent, text, steps, ctx.job.rounds))
+        content = perturb(parent.content, [(operators[s.name], s.strength) for s in steps], rng)
+        out.append(_child(ctx, parent, content, steps, ctx.job.rounds))
     return out
+
+
+def _phrases(ctx: Context) -> tuple[str, ...]:
+    """What dilution draws from where no target is asked; images know no phrases."""
+    if ctx.job.medium is not TEXTS:
+        return ()
+    benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
+    return warmup.learn(_unasked, [], benign, {}, budget=0, seed=ctx.job.seed).phrase_texts
 
 
 def _unasked(texts: Sequence[str]) -> Any:
     raise AssertionError("the control without search must not ask the target")
 
 
-def perturb(text: str, chain: Sequence[tuple[Operator, float]], rng: Random) -> str:
+def perturb(content: Any, chain: Sequence[tuple[Any, float]], rng: Random) -> Any:
+    """A content changed by operators of its medium, in order."""
     for operator, strength in chain:
-        text = operator.apply(text, strength=min(1.0, max(0.05, strength)), rng=rng)
-    return text
+        content = operator.apply(content, strength=min(1.0, max(0.05, strength)), rng=rng)
+    return content
 
 
 def rejected(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Record], *, round: int) -> list[tuple[Record, str]]:
     """What the filter judge refused, with the reason."""
     by_id = {s.id: s for s in seeds}
     pairs: list[tuple[Record, Refused]] = [(by_id[r.seed_id], hit) for r in results for hit in r.refused]
-    return [(_child(ctx, seed, hit.text, hit.operators, round), hit.reason) for seed, hit in pairs]
+    return [(_child(ctx, seed, hit.content, hit.operators, round), hit.reason) for seed, hit in pairs]
 
 
-def _child(ctx: Context, parent: Record, text: str, operators: Any, round: int) -> Record:
+def _child(
+    ctx: Context, parent: Record, content: Content, operators: Any, round: int, *, parameters: str = ""
+) -> Record:  # fmt: skip
     name = ctx.job.attack.strategy.kind if parent.label_name != BENIGN else "benign_twin"
     return synthetic(
-        work=["attack", name, parent.id, text, operators, ctx.job.seed, round],
-        text=text, language=parent.language, label_name=parent.label_name, clause=parent.clause, severity=parent.severity,
-        policy=ctx.policy.name, policy_version=ctx.policy.version, generator=parts.generator(ctx, name),
+        work=["attack", name, parent.id, content, operators, ctx.job.seed, round],
+        **ctx.job.medium.fields(content), language=parent.language,
+        label_name=parent.label_name, clause=parent.clause, severity=parent.severity,
+        policy=ctx.policy.name, policy_version=ctx.policy.version, generator=parts.generator(ctx, name, parameters),
         parent_ids=(parent.id,), root_ids=parent.root_ids, operators=tuple(operators), round=round,
         group=parent.group, split=parent.split,
     )  # fmt: skip
@@ -214,10 +229,10 @@ def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult
     return [
         AttackResult(
             seed_id=o.seed.id, status=o.status, queries=o.queries, evaded=o.evaded, clean_score=o.clean_score,
-            text=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
+            content=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
             judge_score=o.verdict.score if o.verdict else None, audit=audit.get(id(o)),
             refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
-            prompts=o.prompts,
+            prompts=o.prompts, parameters=o.sample.parameters if o.sample else "",
         )
         for o in found
     ]  # fmt: skip

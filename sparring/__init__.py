@@ -48,6 +48,7 @@ PARTS = {
         "minilm": "sparring.embed:MiniLM",
         "wordllama": "sparring.embed:WordLlamaEmbedder",
     },
+    "image_target": {"net": "sparring.targets.image_net:ImageNet"},
     "image_embedder": {"pixels": "sparring.pixels:Pixels"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",

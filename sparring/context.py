@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from . import check, data, embed, refs, registry, store
 from .data import Corpus
 from .jobs import Job
-from .operators.base import Operator
 from .policy import Policy
 from .protocols import Embedder, Judge
 from .record import to_table
@@ -58,17 +57,19 @@ class Context:
         """What every unit's key holds: data, policy, seed."""
         return {"data": self.job.data, "policy": self.policy.content_hash, "seed": self.job.seed}
 
-    def operators(self, phrases: tuple[str, ...] = (), names: Sequence[str] = ()) -> dict[str, Operator]:
-        """The job's operators, or those of `names`; `phrases` are what dilution draws from, its own small talk without them."""
-        made = {}
+    def operators(self, phrases: tuple[str, ...] = (), names: Sequence[str] = ()) -> dict[str, Any]:
+        """The job's operators, for its medium, or those of `names`; `phrases` are what dilution draws from, its own small talk
+        without them."""
+        made: dict[str, Any] = {}
+        kind = self.job.medium.kind("operator")
         for name in names or self.job.attack.operators:
-            made[name] = registry.make("operator", name, **({"phrases": phrases} if phrases and name == "dilution" else {}))
+            made[name] = registry.make(kind, name, **({"phrases": phrases} if phrases and name == "dilution" else {}))
             made[name].payload = self.policy.payload
         return made
 
     def target(self) -> Any:
         """The job's target, not fitted yet; one that judges by a policy is given the job's."""
-        made = registry.make("target", self.job.target.kind, **self.job.target.settings)
+        made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **self.job.target.settings)
         return made.under(self.policy) if hasattr(made, "under") else made
 
     def record(self, **fields: Any) -> dict[str, Any]:
@@ -103,10 +104,11 @@ def set_threads(threads: int) -> None:
 
 def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
     made: dict[str, Embedder] = {}
+    kind, judging = job.medium.kind("embedder"), job.medium.kind("judge")
 
     def embedder(name: str, **settings: Any) -> Embedder:
         if name not in made:
-            made[name] = embed.Cached(registry.make("embedder", name, **settings)) if settings else embed.shared(name)
+            made[name] = embed.Cached(registry.make(kind, name, **settings)) if settings else embed.shared(name, kind)
         return made[name]
 
     def made_of(kind: str, settings: Mapping[str, Any], offers: Mapping[str, Any]) -> Any:
@@ -115,7 +117,7 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
         own = {"embedder": "minilm"} | dict(settings) if "embedder" in known else dict(settings)
         if isinstance(own.get("embedder"), str):
             own["embedder"] = embedder(own["embedder"])
-        inner = {"make": lambda given: made_of("criterion", given, offers)}
+        inner = {"make": lambda given: made_of(job.medium.kind("criterion"), given, offers)}
         name = own.pop("kind")
         return registry.make(kind, name, **registry.offered(kind, name, {**offers, **inner}) | own)
 
@@ -124,9 +126,9 @@ def _judges(job: Job, rules: Policy, corpus: Corpus) -> tuple[Judges, Embedder]:
     offers = {"longer": job.judges.longer, "patterns": rules.payload, "policy": rules, "generator": generator}
     roles = ((job.judges.filter, job.judges.cosine), (job.judges.audit, 0.0))  # the audit asks the label alone
     for (part, cosine), rows in zip(roles, data.judge_rows(corpus, job.seed), strict=True):
-        judge = made_of("judge", {"kind": part.kind, **part.settings}, offers | {"cosine": cosine})
-        texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]
-        fitted.append(judge.fit(texts, labels, groups=[r.group for r in rows]))
+        judge = made_of(judging, {"kind": part.kind, **part.settings}, offers | {"cosine": cosine})
+        contents, labels = [r.content for r in rows], [r.label_name for r in rows]
+        fitted.append(judge.fit(contents, labels, groups=[r.group for r in rows]))
     return Judges(*fitted), embedder(job.mining.embedder.kind, **job.mining.embedder.settings)
 
 

@@ -13,11 +13,9 @@ import numpy as np
 from . import refs
 from .errors import DataError
 from .jobs import DataSettings
+from .media import Content
 from .policy import Policy
 from .record import BENIGN, SPLITS, Record, digest, real
-from .text import groups
-
-MAX_CHARACTERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Usable rows, unique by text, each with its split; `by` picks a split."""
+    """Usable rows, unique by content, each with its split; `by` picks a split."""
 
     records: tuple[Record, ...]
     rejected: tuple[Reject, ...]
@@ -41,19 +39,21 @@ class Corpus:
 
 def load(settings: DataSettings, policy: Policy, *, base: pathlib.Path, seed: int) -> Corpus:
     """Reads, checks and splits. Raises `DataError` when the file as a whole is at fault."""
-    rows: dict[str, tuple[str, str]] = {}
+    medium = settings.medium
+    rows: dict[Content, tuple[str, str]] = {}
     rejected: list[Reject] = []
     mapping = settings.labels or {name: name for name in policy.labels}
     found: Counter[str] = Counter()
     total = 0
-    for total, (key, text, label) in enumerate(_read(settings, base), 1):
-        reason = _fault(text)
+    for total, (key, content, label) in enumerate(_read(settings, base), 1):
+        reason = medium.fault(content)
         if reason:
             rejected.append(Reject(total, reason))
             continue
         found[str(label)] += 1
         if str(label) in mapping:
-            rows.setdefault(text.strip(), (key or digest(text.strip()), mapping[str(label)]))
+            kept = content.strip() if isinstance(content, str) else content
+            rows.setdefault(kept, (key or digest(kept), mapping[str(label)]))
     if found.keys() - mapping.keys():
         raise DataError(_unmapped(settings, policy, mapping, found))
     if total and len(rejected) > settings.max_bad_rows * total:
@@ -62,17 +62,18 @@ def load(settings: DataSettings, policy: Policy, *, base: pathlib.Path, seed: in
             f"{settings.source}: expected at most {settings.max_bad_rows:.1%} faulty rows, found {len(rejected)} of {total} "
             f"(most: {most[0]}, {most[1]} rows). Fix the rows, or raise data.max_bad_rows"
         )
-    texts, keys, labels = list(rows), [k for k, _ in rows.values()], [label for _, label in rows.values()]
+    contents, keys, labels = list(rows), [k for k, _ in rows.values()], [label for _, label in rows.values()]
     _check_classes(settings, policy, labels)
-    group = groups(texts)
+    group = medium.groups(contents)
+    language = settings.language or (policy.language if medium.speaks else None)
     part = split([policy.labels.index(label) for label in labels], group, tuple(settings.split.values()), seed)
     names = list(settings.split)
     records = tuple(
         real(
-            source=settings.source, key=key, text=text, label_name=label, language=settings.language or policy.language,
-            policy=policy.name, policy_version=policy.version, group=f"g{g}", split=names[p],
+            source=settings.source, key=key, label_name=label, language=language,
+            policy=policy.name, policy_version=policy.version, group=f"g{g}", split=names[p], **medium.fields(content),
         )
-        for key, text, label, g, p in zip(keys, texts, labels, group, part, strict=True)
+        for key, content, label, g, p in zip(keys, contents, labels, group, part, strict=True)
     )  # fmt: skip
     _check_splits(settings, policy, records)
     corpus = Corpus(records, tuple(rejected))
@@ -111,27 +112,15 @@ def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
     return halves
 
 
-def _fault(text: Any) -> str | None:
-    if not isinstance(text, str):
-        return "no text" if text is None else "invalid UTF-8" if isinstance(text, bytes) else "text is no string"
-    if not text.strip():
-        return "empty text"
-    if "\x00" in text:
-        return "NUL byte"
-    if len(text) > MAX_CHARACTERS:
-        return f"longer than {MAX_CHARACTERS} characters"
-    return None
-
-
 def _read(settings: DataSettings, base: pathlib.Path) -> Iterator[tuple[str | None, Any, Any]]:
-    """(key, text, label) of each row; text is bytes where it is no UTF-8."""
+    """(key, content, label) of each row; a text is bytes where it is no UTF-8."""
     place = refs.resolve(settings.source, base=base)
-    if settings.format in ("tsv", "csv"):
+    if settings.format in ("tsv", "csv") and not settings.image:
         rows = _delimited(pathlib.Path(place), settings)
     else:
         rows = _dataset(place, settings)
     for row in rows:
-        yield (str(row[settings.key]) if settings.key else None), row[settings.text], row[settings.label]
+        yield (str(row[settings.key]) if settings.key else None), row[settings.image or settings.text], row[settings.label]
 
 
 def _delimited(path: pathlib.Path, settings: DataSettings) -> Iterator[dict[str, Any]]:
@@ -164,26 +153,39 @@ def _utf8(cell: str) -> Any:
 
 
 def _dataset(place: str, settings: DataSettings) -> Iterator[dict[str, Any]]:
-    from datasets import ClassLabel, load_dataset
+    from datasets import ClassLabel, Image, load_dataset
 
-    loader = {"jsonl": "json", "parquet": "parquet"}.get(settings.format)
+    loader = {"jsonl": "json"}.get(settings.format, settings.format if settings.format != "dataset" else None)
     loaded = load_dataset(loader, data_files=place) if loader else load_dataset(place)
     first = next(iter(loaded.values()))
     _check_columns(settings, first.column_names)
-    feature = first.features[settings.label]
+    feature, content = first.features[settings.label], settings.image or settings.text
     for part in loaded.values():
-        for row in part.select_columns([c for c in (settings.key, settings.text, settings.label) if c]):
+        if settings.image:  # as files: a picture that can't be read is one faulty row, not the end of the run
+            part = part.cast_column(settings.image, Image(decode=False))
+        for row in part.select_columns([c for c in (settings.key, content, settings.label) if c]):
+            if settings.image:
+                row[content] = _file(row[content])
             if isinstance(feature, ClassLabel) and row[settings.label] is not None:
                 row[settings.label] = feature.int2str(row[settings.label])
             yield row
 
 
+def _file(image: dict[str, Any] | None) -> bytes | None:
+    """The bytes of an image as `datasets` holds it: in the row, or beside it."""
+    if not image:
+        return None
+    path = pathlib.Path(image["path"]) if image.get("path") else None
+    return image["bytes"] or (path.read_bytes() if path and path.is_file() else None)
+
+
 def _check_columns(settings: DataSettings, found: Sequence[Any]) -> None:
-    missing = [c for c in (settings.text, settings.label, settings.key) if c and c not in found]
+    content = settings.image or settings.text
+    missing = [c for c in (content, settings.label, settings.key) if c and c not in found]
     if missing:
         raise DataError(
-            f"{settings.source}: expected the columns {settings.text!r} and {settings.label!r}; "
-            f"found {', '.join(map(repr, found))}. Fix: set data.text and data.label"
+            f"{settings.source}: expected the columns {content!r} and {settings.label!r}; "
+            f"found {', '.join(map(repr, found))}. Fix: set data.{'image' if settings.image else 'text'} and data.label"
             + (" (and data.columns for a file without a header)" if settings.format in ("tsv", "csv") else "")
         )
 

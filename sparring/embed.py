@@ -114,7 +114,7 @@ class Cached:
 
     def __init__(self, inner: Embedder, *, most: int = 100_000):
         self.name, self.dim, self.most, self._inner = inner.name, inner.dim, most, inner
-        self._known: dict[str, np.ndarray] = {}
+        self._known: dict[Any, np.ndarray] = {}
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         new = [t for t in dict.fromkeys(texts) if t not in self._known]
@@ -127,9 +127,9 @@ class Cached:
 
 
 @functools.cache
-def shared(name: str) -> Cached:
+def shared(name: str, kind: str = "embedder") -> Cached:
     """The registered embedder of that name with its defaults, once a process: whoever asks profits from what others asked."""
-    return Cached(registry.make("embedder", name))
+    return Cached(registry.make(kind, name))
 
 
 def native_bfloat16() -> bool:

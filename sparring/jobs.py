@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from .errors import JobError
+from .media import IMAGES, TEXTS, Medium
 from .record import SPLITS
 from .yamls import read_model
 
@@ -36,12 +37,17 @@ class DataSettings(_Strict):
     format: Literal["csv", "tsv", "jsonl", "parquet", "dataset"] = "dataset"
     columns: list[str] | None = None  # names, for a csv or tsv without a header
     text: str = "text"
+    image: str | None = None  # a column of images: they are what is classified, and every part of the job is one for images
     label: str = "label"
     key: str | None = None  # a column with the row's own id; without it the text's hash
     labels: dict[str, str] | None = None  # the data's labels -> the policy's
     language: str | None = None
     split: dict[str, Rate] = {"train": 0.5, "validation": 0.1, "judge": 0.1, "test": 0.3}
     max_bad_rows: Rate = 0.01
+
+    @property
+    def medium(self) -> Medium:
+        return IMAGES if self.image else TEXTS
 
     @pydantic.field_validator("split")
     @classmethod
@@ -137,6 +143,10 @@ class Job(_Strict):
         return self
 
     base: pathlib.Path = pathlib.Path(".")  # where relative references count from: the job file's folder
+
+    @property
+    def medium(self) -> Medium:
+        return self.data.medium
 
     @property
     def retrainings(self) -> int:

@@ -148,7 +148,7 @@ def draw(ctx: Context, number: int) -> list[Record]:
 
 def keep(ctx: Context, path: str, state: State, records: list[Record]) -> list[Record]:
     """Writes the records that do not bridge two splits; they belong to the data set from now on."""
-    bridges = lineage.bridging([*ctx.corpus.records, *state.made], records)
+    bridges = lineage.bridging([*ctx.corpus.records, *state.made], records, ctx.job.medium)
     kept = [r for r in records if r.id not in bridges]
     put(ctx, path, kept)
     state.made += kept

@@ -22,7 +22,7 @@ USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
 def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]:
     """`clean` and `per_category` of one split's real rows."""
     rows = ctx.corpus.by(split)
-    p = probabilities(trained.target, [r.text or "" for r in rows])
+    p = probabilities(trained.target, [r.content for r in rows])
     names = np.array([r.label_name for r in rows])
     scores, violating = violation(p), names != BENIGN
     number_of = decided(p, trained.target.threshold)
@@ -55,8 +55,8 @@ def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
 
 def frozen(trained: Trained, first: Sequence[AttackResult]) -> metrics.Figure | None:
     """Share of the first round's successes that this target still calls benign."""
-    texts = [r.text or "" for r in first if r.status == "success"]
-    return metrics.rate(violation_scores(trained.target, texts) <= trained.target.threshold)
+    won = [r.content for r in first if r.status == "success"]
+    return metrics.rate(violation_scores(trained.target, won) <= trained.target.threshold)
 
 
 def perturbed_benign(
@@ -70,8 +70,8 @@ def perturbed_benign(
         strengths = [s.strength for s in steps if s.name == name]
         # Rounded, so that rounds perturb alike: their figures compare, and an encoder has met the texts before.
         strength = max(0.05, round(min(1.0, float(np.mean(strengths))), 1)) if strengths else USUAL_STRENGTH
-        texts = [operator.apply(r.text or "", strength=strength, rng=Random(digest(r.id, name))) for r in benign]
-        flagged[name] = violation_scores(trained.target, texts) > trained.target.threshold
+        changed = [operator.apply(r.content, strength=strength, rng=Random(digest(r.id, name))) for r in benign]
+        flagged[name] = violation_scores(trained.target, changed) > trained.target.threshold
     by_operator = {name: metrics.rate(flags) for name, flags in flagged.items()}
     worst = max(flagged, key=lambda name: flagged[name].mean())
     return {
@@ -143,6 +143,6 @@ def held_f1(ctx: Context, trained: Trained) -> tuple[float, float]:
     """F1, and what one row takes from it, on validation rows, each decided at a threshold that the others set: a row that helps
     to set it flatters it. A target that keeps its own threshold decides by that."""
     rows = ctx.corpus.by("validation")
-    scores = violation_scores(trained.target, [r.text or "" for r in rows])
+    scores = violation_scores(trained.target, [r.content for r in rows])
     violating = np.array([r.label_name != BENIGN for r in rows])
     return metrics.held_f1(scores, violating, [r.group for r in rows], ctx.job.max_fpr, trained.target.threshold)

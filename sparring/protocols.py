@@ -38,8 +38,8 @@ class Embedder(Protocol):
     name: str
     dim: int
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, d) float32, unit length."""
+    def encode(self, texts: Sequence[Any]) -> np.ndarray:
+        """(n, d) float32, unit length; an embedder of images is given encoded files."""
         ...
 
 
@@ -122,7 +122,7 @@ class Verdict:
 class Judge(Protocol):
     """`names` are the reasons it can give. Asked with the seed that a sample came from; "" where there is none."""
 
-    def assess(self, seeds: Sequence[str], samples: Sequence[str], labels: Sequence[str]) -> list[Verdict]: ...
+    def assess(self, seeds: Sequence[Any], samples: Sequence[Any], labels: Sequence[str]) -> list[Verdict]: ...
 
 
 def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:

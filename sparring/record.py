@@ -31,6 +31,8 @@ def _plain(value: Any) -> Any:
         return dataclasses.asdict(value)
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if isinstance(value, bytes):
+        return hashlib.blake2b(value, digest_size=12).hexdigest()
     raise TypeError(f"expected plain data to hash, got {type(value).__name__}")
 
 
@@ -83,9 +85,13 @@ class Record:
     split: str = ""
 
     @property
+    def content(self) -> str | bytes:
+        """What a classifier is asked about: the image as a file where there is one, else the text."""
+        return self.image if self.image is not None else self.text or ""
+
+    @property
     def content_hash(self) -> str:
-        media = [hashlib.blake2b(m, digest_size=12).hexdigest() if m else None for m in (self.image, self.audio, self.video)]
-        return digest(self.text, *media)
+        return digest(self.text, *(m or None for m in (self.image, self.audio, self.video)))
 
 
 def real(*, source: str, key: str, **fields: Any) -> Record:

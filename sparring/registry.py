@@ -67,9 +67,11 @@ def flagged(kind: str, flag: str) -> list[str]:
 
 def family(step: str) -> str:
     """The family of one step of a sample's making: its operator's, or that which the attack states that makes it itself."""
-    if step in table().get("operator", {}):
-        return find("operator", step).family
-    made = (getattr(find("attack", name), "makes", {}) for name in names("attack"))
+    for kind in ("operator", "image_operator"):
+        if step in table().get(kind, {}):
+            return str(find(kind, step).family)
+    attacks = [(kind, name) for kind in ("attack", "image_attack") for name in names(kind)]
+    made = (getattr(find(kind, name), "makes", {}) for kind, name in attacks)
     return next((steps[step] for steps in made if step in steps), step)
 
 

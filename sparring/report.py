@@ -11,20 +11,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import page, plots
+from . import page, plots, vision
 from .advice import ARMS, BENIGN_LIMIT, Summary, advice, forgetting, get, keys_of, rate_of, rates_of, rejected, verdict
 from .plots import Rate, Series
 
 SHOWN_EXAMPLES = 60
+PICTURE = 112  # pixels of an example's longer side
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One attacked seed as the report shows it; scores are the target's, `judge` the audit's, all in [0, 1]."""
+    """One attacked seed as the report shows it, a text or an encoded image; scores are the target's, `judge` the audit's, all
+    in [0, 1]."""
 
     round: int
-    seed_text: str
-    text: str
+    seed: str | bytes
+    content: str | bytes
     operators: tuple[str, ...]
     score_before: float
     score_after: float
@@ -39,6 +41,7 @@ def write_report(summary: Summary, examples: Sequence[Example], path: Path) -> N
     html = page.environment().get_template("report.html.j2").render(
         s=summary, rounds=summary.get("rounds") or [], verdict=verdict(summary), advice=advice(summary),
         contents=_contents(summary, examples), charts=_charts(summary), tables=_tables(summary), limit=BENIGN_LIMIT, arms=ARMS,
+        pictures=any(isinstance(e.content, bytes) for e in examples),
         examples=[_shown(e) for e in examples[:SHOWN_EXAMPLES]], n_examples=len(examples))  # fmt: skip
     page.put(html, path)
 
@@ -146,6 +149,8 @@ def _archive(archive: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(e: Example) -> dict[str, Any]:
-    clipped = max(len(e.text), len(e.seed_text)) > plots.CLIP
-    marked = {"pieces": plots.pieces(e.seed_text, e.text), "seed": plots.pieces(e.seed_text, e.seed_text)}
-    return {"facts": e, "hidden": plots.hidden(e.text), "clipped": clipped, **marked}
+    if isinstance(e.content, bytes) and isinstance(e.seed, bytes):
+        return {"facts": e, "picture": vision.thumbnail(e.content, PICTURE), "origin": vision.thumbnail(e.seed, PICTURE // 2)}
+    seed, text = str(e.seed), str(e.content)
+    marked = {"pieces": plots.pieces(seed, text), "seed": plots.pieces(seed, seed)}
+    return {"facts": e, "hidden": plots.hidden(text), "clipped": max(len(text), len(seed)) > plots.CLIP, **marked}

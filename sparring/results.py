@@ -15,7 +15,7 @@ from .record import Step
 class Refused:
     """A hit that the filter judge refused, and why."""
 
-    text: str
+    content: str | bytes
     operators: tuple[Step, ...]
     score: float
     reason: str
@@ -35,13 +35,14 @@ class AttackResult:
     queries: int
     evaded: bool
     clean_score: float
-    text: str | None
+    content: str | bytes | None
     operators: tuple[Step, ...]
     score: float | None
     judge_score: float | None
     audit: bool | None
     refused: tuple[Refused, ...]
     prompts: int = 0
+    parameters: str = ""  # of the success, as JSON: what makes it again where its operators do not say it all
 
     @property
     def attacked(self) -> bool:
@@ -64,26 +65,45 @@ _STEPS = pa.list_(pa.struct([("name", pa.string()), ("strength", pa.float64()), 
 SCHEMA = pa.schema(
     [
         ("seed_id", pa.string()), ("status", pa.string()), ("queries", pa.int64()), ("evaded", pa.bool_()),
-        ("clean_score", pa.float64()), ("text", pa.string()), ("operators", _STEPS), ("score", pa.float64()),
+        ("clean_score", pa.float64()), ("text", pa.string()), ("image", pa.binary()), ("operators", _STEPS),
+        ("score", pa.float64()),
         ("judge_score", pa.float64()), ("audit", pa.bool_()),
-        ("refused", pa.list_(pa.struct([("text", pa.string()), ("operators", _STEPS), ("score", pa.float64()),
-                                        ("reason", pa.string())]))),
-        ("prompts", pa.int64()),
+        ("refused", pa.list_(pa.struct([("text", pa.string()), ("image", pa.binary()), ("operators", _STEPS),
+                                        ("score", pa.float64()), ("reason", pa.string())]))),
+        ("prompts", pa.int64()), ("parameters", pa.string()),
     ]
 )  # fmt: skip
 
 
 def to_table(results: Iterable[AttackResult]) -> pa.Table:
-    return pa.Table.from_pylist([dataclasses.asdict(r) for r in results], schema=SCHEMA)
+    rows = []
+    for result in results:
+        row = dataclasses.asdict(result)
+        rows.append(_put(row | {"refused": [_put(refused) for refused in row["refused"]]}))
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
 def from_table(table: pa.Table) -> list[AttackResult]:
     out = []
     for row in table.to_pylist():
         row["operators"] = _steps(row["operators"])
-        row["refused"] = tuple(Refused(**(r | {"operators": _steps(r["operators"])})) for r in row["refused"])
-        out.append(AttackResult(**row))
+        row["refused"] = tuple(Refused(**(_taken(r) | {"operators": _steps(r["operators"])})) for r in row["refused"])
+        out.append(AttackResult(**_taken(row)))
     return out
+
+
+def _put(row: dict[str, Any]) -> dict[str, Any]:
+    """A content stands in the column of its kind."""
+    content = row.pop("content")
+    return row | {
+        "text": content if isinstance(content, str) else None,
+        "image": content if isinstance(content, bytes) else None,
+    }
+
+
+def _taken(row: dict[str, Any]) -> dict[str, Any]:
+    text, image = row.pop("text"), row.pop("image")
+    return row | {"content": image if text is None else text}
 
 
 def _steps(rows: Sequence[dict[str, Any]]) -> tuple[Step, ...]:

@@ -54,7 +54,7 @@ def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int, other: Ba
         with tempfile.TemporaryDirectory(prefix="sparring-") as place:
             target = made(ctx, prototype, rows, pathlib.Path(place), seed=seed, command=command)
             if ctx.job.max_fpr is not None:
-                found = violation_scores(target, [r.text for r in validation])
+                found = violation_scores(target, [r.content for r in validation])
                 violating = np.array([r.label_name != BENIGN for r in validation])
                 target.threshold = operating_point(found, violating, ctx.job.max_fpr)
             target.save(aside)
@@ -69,8 +69,8 @@ def made(
     if command:
         return prototype.left_at(elsewhere(ctx, rows, place), ctx.policy.labels)
     if isinstance(prototype, TrainableTarget):
-        texts, labels = [r.text or "" for r in rows], [r.label_name for r in rows]
-        return prototype.fit(texts, labels, names=ctx.policy.labels, seed=seed)
+        contents, labels = [r.content for r in rows], [r.label_name for r in rows]
+        return prototype.fit(contents, labels, names=ctx.policy.labels, seed=seed)
     return prototype.with_labels(ctx.policy.labels)
 
 

@@ -64,7 +64,7 @@ def examples(ctx: Context, tested: Sequence[Sequence[AttackResult]], most: int =
     won = sorted(won, key=lambda w: w[1].score or 0.0)[:most]
     return [
         Example(
-            round=number, seed_text=by_id[r.seed_id].text or "", text=r.text or "",
+            round=number, seed=by_id[r.seed_id].content, content=r.content or "",
             operators=tuple(s.name for s in r.operators),
             score_before=r.clean_score, score_after=r.score or 0.0, queries=r.queries, split=by_id[r.seed_id].split,
             judge=r.judge_score or 0.0, clause=by_id[r.seed_id].clause,

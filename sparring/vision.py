@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from markupsafe import Markup
 
 from .errors import DataError
 
+if TYPE_CHECKING:
+    import numpy as np
+
 LARGEST = 64_000_000  # pixels; more is refused before anything is decoded
+SHOWN = 50_000_000  # pixels of an image that is opened for a preview
 
 
 def opened(data: bytes) -> Any:
@@ -23,6 +29,8 @@ def opened(data: bytes) -> Any:
             raise Image.DecompressionBombError(f"{found.width} x {found.height} pixels")
         turned = ImageOps.exif_transpose(found)
         if turned.mode.startswith("I"):  # 16 bits: a plain conversion would clip, not scale
+            import numpy as np
+
             turned = Image.fromarray((np.asarray(turned, np.float64) / 257).round().clip(0, 255).astype(np.uint8))
         if "A" in turned.getbands() or "transparency" in turned.info:
             seen = Image.new("RGBA", turned.size, "white")
@@ -53,6 +61,8 @@ def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: in
 
     `channels`: 1 grey, 3 RGB. Raises `DataError` for a file that can't be read.
     """
+    import numpy as np
+
     height, width = (size, size) if isinstance(size, int) else size
     out = np.zeros((len(images), height, width, channels), np.uint8)
     for i, data in enumerate(images):
@@ -67,6 +77,7 @@ def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: in
 
 def png(pixels: np.ndarray, notes: Mapping[str, str] | None = None) -> bytes:
     """(h, w) or (h, w, 1 or 3) uint8 as a PNG file; `notes` become its text chunks. The same pixels give the same bytes."""
+    import numpy as np
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
@@ -79,8 +90,51 @@ def png(pixels: np.ndarray, notes: Mapping[str, str] | None = None) -> bytes:
     return held.getvalue()
 
 
+def uploaded(data: bytes, *, blur: float = 0.6, quality: int = 75) -> bytes:
+    """An image as an upload is processed: a Gaussian blur of `blur` pixels, then JPEG at `quality`; given as PNG."""
+    import numpy as np
+    from PIL import Image, ImageFilter
+
+    held = io.BytesIO()
+    opened(data).filter(ImageFilter.GaussianBlur(blur)).save(held, "JPEG", quality=quality)
+    with Image.open(held) as found:
+        return png(np.asarray(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture for a page: its data URI and its size there in pixels, or `why` there is none."""
+
+    uri: Markup | None = None
+    width: int = 0
+    height: int = 0
+    why: str = ""
+
+
+def thumbnail(data: bytes, side: int) -> Thumbnail:
+    """An encoded image at most `side` pixels long; one that no reader understands is said, no error."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as found:
+            large = found.width * found.height > SHOWN
+            if large:
+                return Thumbnail(why=f"an image of {found.width} x {found.height} pixels, too large for a preview")
+        small = opened(data).convert("RGB")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return Thumbnail(why="an image that cannot be read")
+    scale = side / max(small.size)
+    width, height = (max(1, round(edge * scale)) for edge in small.size)
+    small.thumbnail((side, side))
+    held = io.BytesIO()
+    kind = "png" if max(small.size) <= 32 else "jpeg"
+    small.save(held, kind, quality=72)
+    return Thumbnail(Markup("data:image/{};base64,{}").format(kind, base64.b64encode(held.getvalue()).decode()), width, height)
+
+
 def tensor(pixels: np.ndarray) -> Any:
     """(n, h, w, c) uint8 as a (n, c, h, w) float32 torch tensor in [0, 1]."""
+    import numpy as np
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))).float() / 255

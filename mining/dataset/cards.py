@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from sparring import plots
+from sparring import plots, vision
 from sparring.plots import count
 
 from .result import MiningResult
 
 NEIGHBOURS, REASONS = 3, 6  # that a card shows
 OWN, BESIDE = 104, 52  # pixels of an image's longer side: the row's own, a neighbour's
-MOST_PIXELS = 50_000_000  # of an image that is opened for a preview
 SHORT = 48  # characters of an id
 
 
@@ -134,26 +130,8 @@ class Deck:
 
 def thumbnail(data: bytes, side: int, text: str | None = None) -> Preview:
     """A preview of an encoded image at most `side` pixels long; one that no reader understands is said, no error."""
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MOST_PIXELS:
-            return Preview(text=text, why=f"an image of {image.width} x {image.height} pixels, too large for a preview")
-        image.draft("RGB", (side, side))
-        small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return Preview(text=text, why="an image that cannot be read")
-    scale = side / max(small.size)
-    width, height = (max(1, round(edge * scale)) for edge in small.size)
-    small.thumbnail((side, side))
-    stream = io.BytesIO()
-    kind = "png" if max(small.size) <= 32 else "jpeg"
-    small.save(stream, kind, quality=72)
-    uri = Markup("data:image/{};base64,{}").format(kind, base64.b64encode(stream.getvalue()).decode())
-    return Preview(text, uri, width, height)
+    found = vision.thumbnail(data, side)
+    return Preview(text, found.uri, found.width, found.height, why=found.why)
 
 
 def _true(mask: pa.ChunkedArray) -> int:

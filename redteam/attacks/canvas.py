@@ -10,10 +10,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sparring.media import SLACK
 from sparring.operators.base import Operator, WordOperator, editable
 from sparring.record import Step
 
-from ..engine import SLACK, Candidate
+from ..engine import Candidate
 from ..knowledge import PLACES, Effect, Knowledge, log_odds
 
 State: TypeAlias = tuple[int, ...]  # numbers of changes, ascending

@@ -33,11 +33,13 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 class Swaps(Ask):
     """The gradient at a text, as the log-odds that each swap should gain."""
 
-    queries: ClassVar[int] = 1
-
     text: str
     spans: tuple[tuple[int, int], ...]
     words: tuple[str, ...]
+
+    @property
+    def queries(self) -> int:
+        return 1
 
     @classmethod
     def answer(cls, asked: Sequence[Swaps], target: Target) -> list[np.ndarray]:

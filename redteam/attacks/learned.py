@@ -7,10 +7,11 @@ from random import Random
 import numpy as np
 
 from sparring import refs
+from sparring.media import SLACK
 from sparring.operators.base import Operator
 from sparring.text import canonical
 
-from ..engine import NOT_JUDGED, SLACK, Attack, Candidate, Search, Seed
+from ..engine import NOT_JUDGED, Attack, Candidate, Search, Seed
 from ..knowledge import log_odds
 from ..learning import chains
 from ..learning.chains import Chain, ChainPolicy

@@ -11,12 +11,13 @@ from rapidfuzz.distance import Levenshtein
 
 from sparring.custody import is_prohibited
 from sparring.errors import JobError
+from sparring.media import SLACK
 from sparring.policy import Policy
 from sparring.protocols import Embedder, Target, TextModel
 from sparring.record import Step, digest
 from sparring.text import canonical, payload
 
-from ..engine import SLACK, Ask, Attack, Candidate, Seed, Told
+from ..engine import Ask, Attack, Candidate, Seed, Told
 from ..learning.rewrites import rule
 from .answers import parse
 

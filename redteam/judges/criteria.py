@@ -11,12 +11,11 @@ import numpy as np
 
 from sparring import registry
 from sparring.errors import JobError
+from sparring.media import SLACK
 from sparring.metrics import operating_point
 from sparring.protocols import Embedder, Verdict
 from sparring.record import BENIGN
 from sparring.text import canonical, payload
-
-from ..engine import SLACK
 
 
 class Rows:

@@ -17,7 +17,8 @@ from ..jobs import Rate
 
 
 class BaseTarget(ABC):
-    """A classifier of texts. Keyword arguments go to the class's `Settings`, which say what is wrong with them.
+    """A classifier of texts, or of images as encoded files. Keyword arguments go to the class's `Settings`, which say what is
+    wrong with them.
 
     Authors write `Settings`, `predict_proba` and, where there is more to keep than settings, labels and threshold,
     `write` and `read`.
@@ -75,7 +76,7 @@ class BaseTarget(ABC):
             raise TargetFailed("expected a fitted target; call fit or load first")
 
     @abstractmethod
-    def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
+    def predict_proba(self, samples: Sequence[Any]) -> np.ndarray:
         """(n, k) float32 in [0, 1]; a row of NaN: this row failed, after the target's own retries.
 
         Raises `TargetFailed` before a fit.
@@ -124,8 +125,8 @@ class TrainableTarget(BaseTarget):
     trainable = True
 
     @abstractmethod
-    def fit(self, texts: Sequence[str], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
-        """A new target trained on (text, label) rows; `names` lists every label, benign first."""
+    def fit(self, texts: Sequence[Any], labels: Sequence[str], *, names: tuple[str, ...], seed: int) -> Self:
+        """A new target trained on (text or encoded image, label) rows; `names` lists every label, benign first."""
 
 
 def clean(texts: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ TRICKS = [
 
 
 def an_example(i: int = 0, **other: Any) -> Example:
-    facts = {"round": i % 4, "seed_text": SEED, "operators": TRICKS[i % 3][0], "text": TRICKS[i % 3][1], "clause": "S1",
+    facts = {"round": i % 4, "seed": SEED, "operators": TRICKS[i % 3][0], "content": TRICKS[i % 3][1], "clause": "S1",
              "score_before": 0.982, "score_after": 0.31, "queries": 14 + i, "split": "test", "judge": 0.93}  # fmt: skip
     return Example(**{**facts, **other})
 
@@ -197,7 +197,7 @@ def poisoned(data: Any, text: str) -> Any:
 def test_what_is_hostile_stays_text(tmp_path, summary, text, where):
     plain = page(tmp_path, summary, (an_example(0), an_example(1)))
     if where == "example":
-        hostile = an_example(text=text, seed_text=text, operators=(text,), split=text, clause=text)
+        hostile = an_example(content=text, seed=text, operators=(text,), split=text, clause=text)
         html = page(tmp_path, summary, (hostile, an_example(1)))
     else:
         html = page(tmp_path, poisoned(summary, text), (an_example(0), an_example(1)))

@@ -1,0 +1,42 @@
+"""The job's generator of images, for the stages that draw with it: loaded once, trained in the run where it has to be."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+from typing import Any
+
+from . import refs, registry
+from .context import Context
+from .errors import JobError
+from .protocols import ImageModel
+from .store import source_of
+
+
+def image_model(ctx: Context) -> ImageModel:
+    """As the job's `synth.model` says. One that learns and names no weights is trained on the run's own training rows, as the
+    unit `generator`: no image of another split is an ancestor of what it draws."""
+    part = ctx.job.synth.model
+    if part is None:
+        raise JobError("expected `synth.model`, a generator of images; the job names none")
+    made = registry.find("image_model", part.kind)
+    if not getattr(made, "trainable", False) or part.settings.get("model"):
+        return _loaded(part.kind, json.dumps(part.settings, sort_keys=True), str(refs.base()))
+    rows = ctx.corpus.by("train")
+    key = {
+        **ctx.key, "model": part, "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "code": source_of(made),
+    }  # fmt: skip
+
+    def make(aside: pathlib.Path) -> None:
+        contents, labels = [r.content for r in rows], [r.label_name for r in rows]
+        made(**part.settings).fit(contents, labels, seed=ctx.job.seed).save(aside)
+
+    folder = ctx.run.unit("generator", key, make)
+    return _loaded(part.kind, json.dumps({**part.settings, "model": str(folder.resolve())}, sort_keys=True), str(refs.base()))
+
+
+@functools.lru_cache(2)
+def _loaded(kind: str, settings: str, base: str) -> Any:
+    """Its weights are loaded once for all units; `base` is where its reference counts from."""
+    return registry.make("image_model", kind, **json.loads(settings))
