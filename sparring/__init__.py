@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-_OPERATORS = "sparring.operators"
+_OPERATORS, _IMAGES = "sparring.operators", "sparring.image_operators"
 
 PARTS = {
     "operator": {
@@ -31,6 +31,23 @@ PARTS = {
         "cyrillise": f"{_OPERATORS}.cyrillise:Cyrillise",
         "quoting": f"{_OPERATORS}.quoting:Quoting",
         "dilution": f"{_OPERATORS}.dilution:Dilution",
+    },
+    "image_operator": {
+        "blur": f"{_IMAGES}.blur:Blur",
+        "motion_blur": f"{_IMAGES}.blur:MotionBlur",
+        "gaussian_noise": f"{_IMAGES}.noise:GaussianNoise",
+        "shot_noise": f"{_IMAGES}.noise:ShotNoise",
+        "impulse_noise": f"{_IMAGES}.noise:ImpulseNoise",
+        "contrast": f"{_IMAGES}.tone:Contrast",
+        "brightness": f"{_IMAGES}.tone:Brightness",
+        "fog": f"{_IMAGES}.tone:Fog",
+        "colour": f"{_IMAGES}.tone:Colour",
+        "pixelate": f"{_IMAGES}.digital:Pixelate",
+        "jpeg": f"{_IMAGES}.digital:Jpeg",
+        "affine": f"{_IMAGES}.geometry:Affine",
+        "elastic": f"{_IMAGES}.geometry:Elastic",
+        "occlusion": f"{_IMAGES}.occlusion:Occlusion",
+        "launder": f"{_IMAGES}.launder:Launder",
     },
     "target": {
         "dummy": "sparring.targets.dummy:DummyTarget",

@@ -41,19 +41,32 @@ def opened(data: bytes) -> Any:
 
 def fault(data: Any) -> str:
     """Why a file can't be used as an image, "" where it can: damaged, of an unknown kind, or larger than is safe to open."""
+    return _tried(data)[1]
+
+
+def _tried(data: Any) -> tuple[Any, str]:
+    """The picture of a file, or None and what is wrong with it."""
     from PIL import Image, UnidentifiedImageError
 
     if not isinstance(data, bytes):
-        return "no image"
+        return None, "no image"
     try:
-        opened(data)
+        return opened(data), ""
     except UnidentifiedImageError:
-        return "no image that can be read"
+        return None, "no image that can be read"
     except Image.DecompressionBombError:
-        return "image too large"
+        return None, "image too large"
     except (OSError, ValueError, SyntaxError):
-        return "damaged image"
-    return ""
+        return None, "damaged image"
+
+
+def decoded(data: bytes) -> np.ndarray:
+    """(h, w, 1 or 3) uint8 of one file, in the size and with the colours that it has. Raises `DataError`."""
+    picture, reason = _tried(data)
+    if reason:
+        raise DataError(f"expected an image, got {reason}")
+    found = np.asarray(picture, np.uint8)
+    return found.reshape(*found.shape[:2], -1)
 
 
 def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: int) -> np.ndarray:
@@ -66,9 +79,10 @@ def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: in
     height, width = (size, size) if isinstance(size, int) else size
     out = np.zeros((len(images), height, width, channels), np.uint8)
     for i, data in enumerate(images):
-        if reason := fault(data):
+        picture, reason = _tried(data)
+        if reason:
             raise DataError(f"expected an image, got {reason} in row {i}")
-        picture = opened(data).convert("L" if channels == 1 else "RGB")
+        picture = picture.convert("L" if channels == 1 else "RGB")
         if picture.size != (width, height):
             picture = picture.resize((width, height), 2)
         out[i] = np.asarray(picture, np.uint8).reshape(height, width, channels)
