@@ -334,9 +334,11 @@ def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False)
     from sparring import jobs, loop
     from sparring.console import Display
     from sparring.stages import Stages
-    from synth import stage as synth
+    from synth import stage as texts
+    from synth.images import stage as images
 
     job = jobs.load(path)
+    synth = images if job.data.image else texts
     console = _console(stderr=json)
     with Display(console, job.retrainings) as display:
         folder = loop.run(job, Stages(synth, redteam, mining), display.show, until=until)

@@ -20,6 +20,10 @@ PARTS = {
         "classifier": f"{_JUDGES}.classifier:ClassifierJudge",
         "llm": f"{_JUDGES}.llm:LlmJudge",
     },
+    "image_attack": {
+        "corrupt": "redteam.images.corrupt:Corrupt",
+        "guided": "redteam.images.attack:GuidedDiffusion",
+    },
     "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets"},
     "image_criterion": {"nets": f"{_JUDGES}.images:Nets"},
     "criterion": {

@@ -7,7 +7,7 @@ import functools
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -38,6 +38,8 @@ def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Any]) -> en
         own["model"] = text_model(ctx)
     if "image_model" in takes:
         own["image_model"] = generators.image_model(ctx)
+    if "guides" in takes:
+        own["guides"] = guides(ctx, own.get("guides", ["patches"]))
     if second := surrogate(ctx):
         own["surrogate"] = second.target
     if "words" in takes and "words" not in own:
@@ -72,6 +74,15 @@ def surrogate(ctx: Context) -> Trained | None:
     return retrain.fit(ctx, "surrogate", ctx.corpus.by("train"), seed=ctx.job.seed, other=made)
 
 
+def guides(ctx: Context, architectures: Sequence[str]) -> list[Any]:
+    """Networks that tell labels apart while an image is drawn, trained on the training rows; they are no judges of it."""
+    train = ctx.corpus.by("train")
+    same = {k: v for k, v in ctx.job.target.settings.items() if k in ("size", "channels")}
+    nets = [registry.make("image_target", "net", architecture=a, **same) for a in architectures]
+    fitted = [retrain.fit(ctx, f"guides/{n.settings.architecture}", train, seed=ctx.job.seed, other=n) for n in nets]
+    return [f.target for f in fitted]
+
+
 def benign_words(ctx: Context) -> tuple[str, ...]:
     """The commonest words of the benign training rows, in small letters."""
     rows = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
@@ -83,10 +94,17 @@ def benign_words(ctx: Context) -> tuple[str, ...]:
 def generator(ctx: Context, name: str, parameters: str = "") -> Generator:
     """What a record needs to say of how it was made; a language model is named where one wrote it."""
     part = ctx.job.attack.strategy
-    if name != part.kind or "model" not in registry.takes("attack", part.kind):
+    takes = registry.takes(ctx.job.medium.kind("attack"), part.kind)
+    if name == part.kind and "image_model" in takes:
+        return described(generators.image_model(ctx).describe(), name=name, seed=ctx.job.seed, parameters=parameters)
+    if name != part.kind or "model" not in takes:
         return Generator(name=name, seed=ctx.job.seed)
     said = text_model(ctx).describe()
-    return Generator(
-        name=name, model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"), seed=ctx.job.seed,
-        parameters=json.dumps(said.get("parameters", {}), sort_keys=True),
-    )  # fmt: skip
+    made_by = json.dumps(said.get("parameters", {}), sort_keys=True)
+    return described(said, name=name, seed=ctx.job.seed, parameters=made_by)
+
+
+def described(said: Mapping[str, Any], *, name: str, seed: int, parameters: str) -> Generator:
+    """What a model says of itself, as a record keeps it."""
+    model, revision, licence = (said.get(key) for key in ("model", "revision", "licence"))
+    return Generator(name=name, model=model, revision=revision, licence=licence, seed=seed, parameters=parameters or "{}")

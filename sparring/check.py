@@ -24,7 +24,7 @@ def inputs(job: Job) -> Policy:
 def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
     for name in [*job.attack.operators, *job.attack.held_out]:
-        registry.make("operator", name)  # a missing extra shows here, before any work
+        registry.make(job.medium.kind("operator"), name)  # a missing extra shows here, before any work
     _strategy(job, rules)
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)
@@ -60,8 +60,11 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
 def _strategy(job: Job, rules: Policy) -> None:
     """Whether there is what the strategy works with: a language model, a target's gradients, a second target."""
     part = job.attack.strategy
-    kind, strategy = part.kind, registry.find("attack", part.kind)
-    if "model" in registry.takes("attack", kind):
+    attack = job.medium.kind("attack")
+    kind, strategy = part.kind, registry.find(attack, part.kind)
+    if "image_model" in registry.takes(attack, kind) and job.synth.model is None:
+        raise JobError(f"attack {kind!r} draws with a generator of images, and the job names none. Fix: `synth.model`")
+    if "model" in registry.takes(attack, kind):
         named = part.settings.get("model")
         if named is None and job.synth.model is None:
             raise JobError(
@@ -74,15 +77,16 @@ def _strategy(job: Job, rules: Policy) -> None:
                     f"attack {kind!r}: expected `model` with a `kind` and its settings, as in `synth`; got {named!r}"
                 )
             _look("text_model", named, job)
-    if (second := part.settings.get("surrogate")) is not None and "surrogate" in registry.takes("attack", kind):
+    if (second := part.settings.get("surrogate")) is not None and "surrogate" in registry.takes(attack, kind):
         if not isinstance(second, Mapping) or "kind" not in second:
             raise JobError(
                 f"attack {kind!r}: expected `surrogate` with a `kind` and its settings, as in `target`; got {second!r}"
             )
         own = dict(second)
         registry.make("target", own.pop("kind"), **own).check(rules.labels)
-    if getattr(strategy, "gradients", False) and not registry.find("target", job.target.kind).gradients:
-        able = ", ".join(registry.flagged("target", "gradients"))
+    target = job.medium.kind("target")
+    if getattr(strategy, "gradients", False) and not registry.find(target, job.target.kind).gradients:
+        able = ", ".join(registry.flagged(target, "gradients"))
         raise JobError(
             f"attack {kind!r} needs a target that gives gradients ({able}); got {job.target.kind!r}. "
             "Fix: such a target, or a strategy that asks for scores alone, as `greedy` does"
@@ -90,7 +94,7 @@ def _strategy(job: Job, rules: Policy) -> None:
 
 
 def _target(job: Job, rules: Policy) -> None:
-    target: BaseTarget = registry.make("target", job.target.kind, **job.target.settings)
+    target: BaseTarget = registry.make(job.medium.kind("target"), job.target.kind, **job.target.settings)
     target.check(rules.labels)
     if target.trainable or job.retrain.by == "none":
         return
@@ -126,6 +130,7 @@ def check(job: Job) -> dict[str, str]:
 
 
 def _parts(job: Job) -> list[tuple[str, Part]]:
-    parts = [("target", job.target), ("attack", job.attack.strategy), ("judge", job.judges.filter), ("judge", job.judges.audit)]
-    parts.append(("embedder", job.mining.embedder))
-    return parts + ([("text_model", job.synth.model)] if job.synth.model else [])
+    named = [("target", job.target), ("attack", job.attack.strategy), ("judge", job.judges.filter), ("judge", job.judges.audit)]
+    named.append(("embedder", job.mining.embedder))
+    parts = [(job.medium.kind(kind), part) for kind, part in named]
+    return parts + ([(job.medium.model, job.synth.model)] if job.synth.model else [])

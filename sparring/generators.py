@@ -15,25 +15,26 @@ from .store import source_of
 
 
 def image_model(ctx: Context) -> ImageModel:
-    """As the job's `synth.model` says. One that learns and names no weights is trained on the run's own training rows, as the
-    unit `generator`: no image of another split is an ancestor of what it draws."""
+    """As the job's `synth.model` says. One that learns and names no `model` is trained on the run's own training rows, with the
+    settings under `train`, as the unit `generator`: no image of another split is an ancestor of what it draws."""
     part = ctx.job.synth.model
     if part is None:
         raise JobError("expected `synth.model`, a generator of images; the job names none")
-    made = registry.find("image_model", part.kind)
-    if not getattr(made, "trainable", False) or part.settings.get("model"):
-        return _loaded(part.kind, json.dumps(part.settings, sort_keys=True), str(refs.base()))
+    made, settings = registry.find("image_model", part.kind), part.settings
+    if not getattr(made, "trainable", False) or settings.get("model"):
+        return _loaded(part.kind, json.dumps(settings, sort_keys=True), str(refs.base()))
+    training = settings.pop("train", {})
     rows = ctx.corpus.by("train")
     key = {
-        **ctx.key, "model": part, "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "code": source_of(made),
+        **ctx.key, "training": training, "rows": [(r.id, r.label_name, r.content_hash) for r in rows], "code": source_of(made),
     }  # fmt: skip
 
     def make(aside: pathlib.Path) -> None:
         contents, labels = [r.content for r in rows], [r.label_name for r in rows]
-        made(**part.settings).fit(contents, labels, seed=ctx.job.seed).save(aside)
+        made.learn(contents, labels, aside, seed=ctx.job.seed, **training)
 
     folder = ctx.run.unit("generator", key, make)
-    return _loaded(part.kind, json.dumps({**part.settings, "model": str(folder.resolve())}, sort_keys=True), str(refs.base()))
+    return _loaded(part.kind, json.dumps({**settings, "model": str(folder.resolve())}, sort_keys=True), str(refs.base()))
 
 
 @functools.lru_cache(2)

@@ -37,7 +37,7 @@ class DataSettings(_Strict):
     format: Literal["csv", "tsv", "jsonl", "parquet", "dataset"] = "dataset"
     columns: list[str] | None = None  # names, for a csv or tsv without a header
     text: str = "text"
-    image: str | None = None  # a column of images: they are what is classified, and every part of the job is one for images
+    image: str | None = None  # a column of images: they are what is classified, and the parts are those for images
     label: str = "label"
     key: str | None = None  # a column with the row's own id; without it the text's hash
     labels: dict[str, str] | None = None  # the data's labels -> the policy's
@@ -120,6 +120,20 @@ class RetrainSettings(_Strict):
         return self
 
 
+# What stands for a job of images where it says nothing; the defaults above are those of texts.
+OF_IMAGES: dict[str, dict[str, Any]] = {
+    "attack": {
+        "operators": ["affine", "blur", "brightness", "contrast", "gaussian_noise", "jpeg", "occlusion", "pixelate"],
+        "strategy": {"kind": "corrupt"},
+    },
+    "judges": {
+        "filter": {"kind": "nets", "architectures": ["residual"]},
+        "audit": {"kind": "nets", "architectures": ["mlp"]},
+    },
+    "mining": {"embedder": {"kind": "pixels"}, "near_duplicate": 0.99},
+}  # fmt: skip
+
+
 class Job(_Strict):
     name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
@@ -135,6 +149,16 @@ class Job(_Strict):
     judges: JudgeSettings = JudgeSettings()
     mining: MiningSettings = MiningSettings()
     retrain: RetrainSettings = RetrainSettings()
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _images(cls, value: Any) -> Any:
+        data = value.get("data") if isinstance(value, dict) else None
+        if not (data.image if isinstance(data, DataSettings) else isinstance(data, dict) and data.get("image")):
+            return value
+        given = {name: value.get(name, {}) for name in OF_IMAGES}
+        filled = {name: OF_IMAGES[name] | part for name, part in given.items() if isinstance(part, dict)}
+        return value | filled
 
     @pydantic.model_validator(mode="after")
     def _trains_folds(self) -> Job:

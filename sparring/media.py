@@ -26,6 +26,7 @@ class Medium(ABC):
 
     name: ClassVar[str]
     column: ClassVar[str]  # of a record
+    model: ClassVar[str]  # the registry's kind of what generates it
     speaks: ClassVar[bool] = True  # has a language
 
     def kind(self, part: str) -> str:
@@ -68,7 +69,7 @@ class Medium(ABC):
 class Texts(Medium):
     """Strings."""
 
-    name, column = "text", "text"
+    name, column, model = "text", "text", "text_model"
     longest: ClassVar[int] = 100_000
 
     def fault(self, content: Any) -> str | None:
@@ -111,7 +112,7 @@ class Texts(Medium):
 class Images(Medium):
     """Encoded files. The screen of custody reads words: what an image shows it does not see."""
 
-    name, column, speaks = "image", "image", False
+    name, column, model, speaks = "image", "image", "image_model", False
 
     def kind(self, part: str) -> str:
         return f"image_{part}"

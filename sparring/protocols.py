@@ -101,6 +101,9 @@ class ImageModel(Protocol):
     An image depends on its brief alone, not on its batch. A diffusion pipeline has the flag `guidable`: its `draw` takes
     `wrap` as well, a function of (scheduler, decode) that gives the scheduler to use; `decode` turns latents into images
     (n, c, h, w) in [0, 1], differentiable.
+
+    One with the flag `trainable` has a class method `learn(images, labels, folder, *, seed, **settings)` that leaves in
+    `folder` what its setting `model` loads.
     """
 
     def describe(self) -> dict[str, Any]: ...

@@ -65,6 +65,8 @@ def decoded(data: bytes) -> np.ndarray:
     picture, reason = _tried(data)
     if reason:
         raise DataError(f"expected an image, got {reason}")
+    import numpy as np
+
     found = np.asarray(picture, np.uint8)
     return found.reshape(*found.shape[:2], -1)
 

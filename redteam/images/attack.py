@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar
+
+from sparring.errors import JobError
+from sparring.protocols import Brief, Drawn, Target, WhiteBoxImages
+from sparring.record import Step
+
+from ..engine import Ask, Attack, Candidate, Search, Seed
+from . import guided
+
+LADDER = (0.5, 0.65, 0.8)  # noise put on the seed, from near to far
+
+
+@dataclass(frozen=True, eq=False)
+class Draw(Ask):
+    """A drawing steered by the target's gradient."""
+
+    attack: GuidedDiffusion
+    brief: Brief
+
+    @property
+    def queries(self) -> int:
+        return self.attack.gradients_of(self.brief)
+
+    @classmethod
+    def answer(cls, asked: Sequence[Draw], target: Target) -> list[Drawn]:
+        white: Any = target
+        if not hasattr(white, "logits"):
+            raise JobError("attack 'guided' needs a target that gives gradients, such as `net`")
+        one = asked[0].attack
+        return one.image_model.draw([a.brief for a in asked], wrap=one.guidance(white).wrap)
+
+
+class GuidedDiffusion(Attack):
+    """Draws the seed anew from some noise (SDEdit), each step moved along the gradient of the target's decision for benign and
+    of what the `guides` see, so that the label stays. White-box; each gradient counts as a query.
+
+    `strengths` are tried in turn, `strength` is the size of a move (see `redteam.images.guided.Guided`), the last `unguided`
+    steps are left to the generator: what is written there is pixel noise, which an upload loses.
+    """
+
+    gradients: ClassVar[bool] = True
+    makes: ClassVar[Mapping[str, str]] = {"guided": "diffusion"}
+
+    def __init__(
+        self, *, image_model: Any, guides: Sequence[WhiteBoxImages] = (), strengths: Sequence[float] = LADDER,
+        strength: float = 0.1, judge_weight: float = 1.0, unguided: int = 2,
+    ):  # fmt: skip
+        if not getattr(image_model, "guidable", False):
+            raise JobError(f"attack 'guided': expected a generator that can be guided, such as `tiny`; got {image_model!r}")
+        if not strengths or not all(0 < s <= 1 for s in strengths):
+            raise JobError(f"attack 'guided': expected strengths in (0, 1], got {list(strengths)}")
+        self.image_model, self.guides, self.strengths = image_model, tuple(guides), tuple(strengths)
+        self.strength, self.judge_weight, self.unguided = strength, judge_weight, unguided
+
+    def __repr__(self) -> str:
+        said = {"strengths": self.strengths, "strength": self.strength, "judge_weight": self.judge_weight}
+        settings = ", ".join(f"{k}={v!r}" for k, v in (said | {"unguided": self.unguided}).items())
+        return f"GuidedDiffusion({self.image_model!r}, guides={list(self.guides)!r}, {settings})"
+
+    @property
+    def code(self) -> tuple[type, ...]:
+        """The classes whose source decides what it proposes, for the key of a unit of work."""
+        return (type(self), guided.Guided, type(self.image_model))
+
+    def guidance(self, target: WhiteBoxImages) -> guided.Guided:
+        return guided.Guided(
+            targets=[target], judges=self.guides, strength=self.strength, judge_weight=self.judge_weight, margin="benign",
+            unguided=self.unguided,
+        )  # fmt: skip
+
+    def gradients_of(self, brief: Brief) -> int:
+        """Steps that are guided, at most: those that a drawing of this noise has, less the unguided."""
+        steps = self.image_model.steps
+        return max(0, steps - min(steps - 1, round(steps * (1 - brief.strength))) - self.unguided)
+
+    def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
+        for noise in itertools.cycle(self.strengths):
+            brief = Brief(seed.label, rng.getrandbits(31), start=seed.text, strength=noise)
+            drawn: Drawn = yield Draw(self, brief)
+            if drawn.image is None:
+                return
+            made = json.loads(drawn.parameters) | {"guided": {"strength": self.strength, "unguided": self.unguided}}
+            yield [Candidate(drawn.image, (Step("guided", noise, brief.seed),), json.dumps(made, sort_keys=True))]

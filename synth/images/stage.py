@@ -1,0 +1,94 @@
+"""Generated images in a run: the job's generator draws each category that may be generated, the filter judge decides what is
+kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparring import generators, record
+from sparring.context import Context, Event
+from sparring.custody import check_text
+from sparring.policy import Category
+from sparring.protocols import Brief
+from sparring.record import Generator, Record, digest, synthetic
+from sparring.store import source_of
+
+UNIT = 32  # images asked for at once: what a kill costs at most
+
+
+def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]:
+    """Violating records that the filter judge accepted; what fell stands beside them under `synth/raw-*`, with the reason."""
+    accepted: list[Record] = []
+    fallen: Counter[str] = Counter()
+    asked = _units(ctx) if ctx.job.synth.model else []
+    for number, (category, n) in enumerate(asked):
+        key = {
+            **ctx.key, "synth": ctx.job.synth.model, "n": n, "number": number, "judge": ctx.job.judges.filter,
+            "code": source_of(generators.image_model), "round": round,
+        }  # fmt: skip
+
+        def make(category: Category = category, n: int = n, number: int = number) -> pa.Table:
+            return _draw(ctx, category, n=n, round=round, number=number)
+
+        table = ctx.run.table(f"round-{round:02d}/synth/raw-{number:05d}.parquet", key, make)
+        reasons = table.column("reason").to_pylist()
+        for row, reason in zip(record.from_table(table.drop_columns(["reason"])), reasons, strict=True):
+            if reason:
+                fallen[reason] += 1
+            else:
+                accepted.append(row)
+        counts = {"generated": len(accepted) + fallen.total(), "accepted": len(accepted), "rejected": fallen.total()}
+        ctx.progress(Event("synth", round, number + 1, len(asked), counts))
+    total = len(accepted) + fallen.total()
+    accepted, copies = _without_copies(ctx, accepted)
+    return accepted, {"generated": total, "accepted": len(accepted), "rejected": dict(fallen + Counter(copy=copies))}
+
+
+def _units(ctx: Context) -> list[tuple[Category, int]]:
+    """(category, images) of each unit: the round's samples in equal shares over what may be generated."""
+    categories = [c for c in ctx.policy.categories if c.may_generate]
+    units = []
+    for i, category in enumerate(categories):
+        share = (ctx.job.synth.samples + i) // len(categories)
+        units += [(category, min(UNIT, share - done)) for done in range(0, share, UNIT)]
+    return units
+
+
+def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) -> pa.Table:
+    model = generators.image_model(ctx)
+    prompt = category.definition
+    check_text(prompt)
+    seeds = [int(digest(ctx.job.seed, round, number, i)[:7], 16) for i in range(n)]
+    drawn = model.draw([Brief(category.name, seed, prompt=prompt) for seed in seeds])
+    said = model.describe()
+    rows, reasons = [], []
+    for seed, one in zip(seeds, drawn, strict=True):
+        made_by = Generator(
+            name=said["name"], model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"),
+            seed=seed, parameters=one.parameters,
+        )  # fmt: skip
+        row = synthetic(
+            work=["image", said.get("revision"), category.name, one.parameters, ctx.job.seed, round, seed], image=one.image,
+            label_name=category.name, generator=made_by, round=round, split="train", **ctx.record(),
+        )  # fmt: skip
+        rows.append(dataclasses.replace(row, root_ids=(row.id,), group=row.id))
+        reasons.append(one.reason)
+    there = [i for i, row in enumerate(rows) if row.image is not None]
+    verdicts = ctx.judges.filter.assess([""] * len(there), [rows[i].content for i in there], [category.name] * len(there))
+    for i, verdict in zip(there, verdicts, strict=True):
+        reasons[i] = verdict.reason
+    return record.to_table(rows, ctx.policy.labels).append_column("reason", pa.array(reasons, pa.string()))
+
+
+def _without_copies(ctx: Context, records: list[Record]) -> tuple[list[Record], int]:
+    """Near duplicates of an earlier record left out."""
+    if not records:
+        return records, 0
+    row, other = ctx.job.medium.near_pairs([r.content for r in records])
+    copies = {int(i) for i in row[np.asarray(other) < row]}
+    return [r for i, r in enumerate(records) if i not in copies], len(copies)
