@@ -99,8 +99,8 @@ class ImageModel(Protocol):
     """Makes images. `describe` gives what a record needs to make them again: name, model, revision, licence.
 
     An image depends on its brief alone, not on its batch. A diffusion pipeline has the flag `guidable`: its `draw` takes
-    `wrap` as well, a function of (scheduler, decode) that gives the scheduler to use; `decode` turns latents into images
-    (n, c, h, w) in [0, 1], differentiable.
+    `wrap` as well, a function of (briefs, scheduler, decode) that gives the scheduler to use for these briefs, a batch of
+    theirs; `decode` turns latents into images (n, c, h, w) in [0, 1], differentiable.
 
     One with the flag `trainable` has a class method `learn(images, labels, folder, *, seed, **settings)` that leaves in
     `folder` what its setting `model` loads.

@@ -1,6 +1,6 @@
 """Makes samples: LLMs, diffusion models, renderers."""
 
-_BACKENDS = "synth.backends"
+_BACKENDS, _IMAGES = "synth.backends", "synth.images"
 
 PARTS: dict[str, dict[str, str]] = {
     "text_model": {
@@ -8,5 +8,9 @@ PARTS: dict[str, dict[str, str]] = {
         "openai": f"{_BACKENDS}.openai:OpenAI",
         "transformers": f"{_BACKENDS}.transformers:Transformers",
         "vllm": f"{_BACKENDS}.vllm:VLLM",
+    },
+    "image_model": {
+        "dummy": f"{_IMAGES}.dummy:Dummy",
+        "tiny": f"{_IMAGES}.tiny:Tiny",
     },
 }

@@ -1,0 +1,1 @@
+"""Attacks on image classifiers that steer a generator."""

@@ -24,7 +24,8 @@ class Corrupt(Attack):
     def __init__(self, operators: Mapping[str, Any], *, width: int = 6, longest: int = 3):
         if not operators or width < 1 or longest < 1:
             raise JobError(
-                f"attack 'corrupt': expected operators, width >= 1 and longest >= 1; got {len(operators)}, {width} and {longest}"
+                "attack 'corrupt': expected operators, width >= 1 and longest >= 1; got "
+                f"{len(operators)}, {width} and {longest}"
             )
         self.operators, self.width, self.longest = dict(operators), width, longest
 
