@@ -14,6 +14,9 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sparring.jobs import Job
+    from sparring.stages import Stages
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
@@ -328,20 +331,25 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(width=None if sys.stdout.isatty() else 160, stderr=stderr, markup=False, emoji=False)
 
 
-def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+def stages(job: Job) -> Stages:
+    """The stages that the loop is handed for a job."""
     from mining import stage as mining
     from redteam import stage as redteam
-    from sparring import jobs, loop
-    from sparring.console import Display
     from sparring.stages import Stages
     from synth import stage as texts
     from synth.images import stage as images
 
+    return Stages(images if job.data.image else texts, redteam, mining)
+
+
+def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+    from sparring import jobs, loop
+    from sparring.console import Display
+
     job = jobs.load(path)
-    synth = images if job.data.image else texts
     console = _console(stderr=json)
     with Display(console, job.retrainings) as display:
-        folder = loop.run(job, Stages(synth, redteam, mining), display.show, until=until)
+        folder = loop.run(job, stages(job), display.show, until=until)
     if json:
         typer.echo((folder / "summary.json").read_text(encoding="utf-8"))
     elif until is None:

@@ -168,11 +168,8 @@ def reachable(ctx: Context) -> tuple[Values, ...]:
     written = [part.id for c in allowed for part in c.clauses]
     if ctx.job.synth.model:
         languages.add(ctx.policy.language)
-    strategy, kind = ctx.job.attack.strategy.kind, ctx.job.medium.kind("attack")
-    by = ctx.job.attack.operators if "operators" in registry.takes(kind, strategy) else registry.find(kind, strategy).makes
-    families = {registry.family(name) for name in by}
     named = dict.fromkeys([*sorted(clauses), *(written if ctx.job.synth.model else ())])
-    return tuple(named), tuple(sorted(families)), tuple(sorted(languages))
+    return tuple(named), tuple(ctx.families), tuple(sorted(languages))
 
 
 def entries(

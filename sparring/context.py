@@ -67,6 +67,14 @@ class Context:
             made[name].payload = self.policy.payload
         return made
 
+    @property
+    def families(self) -> list[str]:
+        """The families of what the job's attack can do: of its operators, or of what a strategy makes without them."""
+        kind, strategy = self.job.medium.kind("attack"), self.job.attack.strategy.kind
+        chosen = "operators" in registry.takes(kind, strategy)
+        steps = self.job.attack.operators if chosen else registry.find(kind, strategy).makes
+        return sorted({registry.family(step) for step in steps})
+
     def target(self) -> Any:
         """The job's target, not fitted yet; one that judges by a policy is given the job's."""
         made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **self.job.target.settings)

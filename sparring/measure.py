@@ -40,7 +40,7 @@ def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
     """Fresh attack success over the seeds that the target caught: raw, and valid by the audit judge."""
     met = [r for r in results if r.attacked]
     used = [{registry.family(s.name) for s in r.operators} if r.valid else set() for r in met]
-    families = {registry.family(name) for name in ctx.job.attack.operators}.union(*used)
+    families = set(ctx.families).union(*used)
     return {
         "asr_fresh": metrics.rate([r.evaded for r in met]),
         "valid_asr_fresh": metrics.rate([r.valid for r in met]),

@@ -12,7 +12,7 @@ from .errors import JobError
 from .randomness import kept
 
 ARCHITECTURES = ("cnn", "residual", "patches", "mlp")
-BATCH = 64
+BATCH = 64  # images a step; of few rows a sixteenth, at least 8, so that few rows still make many steps
 
 Augment = Callable[[Any, Any, Any, Any], Any]  # (module, x, y, torch.Generator) -> x
 
@@ -52,7 +52,7 @@ def build(architecture: str, *, channels: int, size: int, labels: int, seed: int
 
 
 def train(
-    module: Any, x: Any, y: Any, *, epochs: int, seed: int, lr: float = 2e-3, augment: Augment | None = None
+    module: Any, x: Any, y: Any, *, epochs: int, seed: int, lr: float = 5e-3, augment: Augment | None = None
 ) -> Any:  # fmt: skip
     """Fits `module` in place to (n, c, h, w) images and (n,) int64 labels, by AdamW, one-cycle rate; returns it in eval mode.
 
@@ -61,7 +61,8 @@ def train(
     """
     import torch
 
-    steps = epochs * -(-len(x) // BATCH)
+    size = max(8, min(BATCH, len(x) // 16))
+    steps = epochs * -(-len(x) // size)
     optimiser = torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=max(2, steps + 1))
     with kept():
@@ -69,8 +70,8 @@ def train(
         generator = torch.Generator().manual_seed(seed)
         for _ in range(epochs):
             order = torch.randperm(len(x), generator=generator)
-            for start in range(0, len(x), BATCH):
-                chunk = order[start : start + BATCH]
+            for start in range(0, len(x), size):
+                chunk = order[start : start + size]
                 batch, wanted = x[chunk], y[chunk]
                 if augment:
                     module.eval()

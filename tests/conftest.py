@@ -82,18 +82,70 @@ def tiny_job(tmp_path: pathlib.Path, policy_path: pathlib.Path):
     return write
 
 
+STAMPS = """
+name: stamps
+version: "1"
+description: Stamps with an X are withdrawn and may not be offered; a harmless stand-in.
+language: en
+categories:
+  - name: withdrawn
+    hazard: other
+    hazard_reason: A stand-in for a real hazard.
+    definition: A stamp that shows an X.
+    clauses: [{id: X, severity: 1, text: An X can be read.}]
+"""
+
+
+@pytest.fixture
+def image_job(tmp_path: pathlib.Path):
+    """A job file over drawn stamps: letters, of which X is withdrawn; every part small and real."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from sparring.protocols import Brief
+    from synth.images.dummy import Dummy
+
+    letters = "OLXTXC"
+    briefs = [Brief(letters[i % 6], i) for i in range(600)]
+    drawn = Dummy(size=16).draw(briefs)
+    rows = [{"image": {"bytes": d.image, "path": None}, "label": b.label} for d, b in zip(drawn, briefs, strict=True)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "stamps.parquet")
+    (tmp_path / "policy.yaml").write_text(STAMPS, encoding="utf-8")
+
+    def write(**changes) -> pathlib.Path:
+        nets = {"size": 16, "epochs": 15}
+        job = {
+            "name": "stamps", "rounds": 1, "policy": "policy.yaml", "runs": str(tmp_path / "runs"),
+            "data": {
+                "source": "stamps.parquet", "format": "parquet", "image": "image",
+                "labels": {letter: "withdrawn" if letter == "X" else "benign" for letter in letters},
+                "split": {"train": 0.3, "validation": 0.15, "judge": 0.4, "test": 0.15},
+            },
+            "target": {"kind": "net", "architecture": "patches", "augment": "none", **nets},
+            "attack": {"budget": 50, "train_seeds": 20, "test_seeds": 20, "payoff_seeds": 6},
+            "judges": {
+                "filter": {"kind": "nets", "architectures": ["cnn"], "max_fpr": 0.1, **nets},
+                "audit": {"kind": "nets", "architectures": ["residual"], "max_fpr": 0.1, **nets},
+            },
+            "mining": {"select": 10},
+        }  # fmt: skip
+        path = tmp_path / "job.yaml"
+        path.write_text(yaml.safe_dump(job | changes), encoding="utf-8")
+        return path
+
+    return write
+
+
 @pytest.fixture
 def spar():
     """Runs a job file as the command does; returns the run folder."""
 
     def go(path: pathlib.Path) -> pathlib.Path:
-        from mining import stage as mining
-        from redteam import stage as redteam
+        from cli import stages
         from sparring import jobs, loop
-        from sparring.stages import Stages
-        from synth import stage as synth
 
-        return loop.run(jobs.load(path), Stages(synth, redteam, mining), lambda event: None)
+        job = jobs.load(path)
+        return loop.run(job, stages(job), lambda event: None)
 
     return go
 

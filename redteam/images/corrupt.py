@@ -33,7 +33,8 @@ class Corrupt(Attack):
         return f"Corrupt({list(self.operators.values())!r}, width={self.width}, longest={self.longest})"
 
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
-        best, least = (), score
+        best: tuple[Step, ...] = ()
+        least = score
         while True:
             chains = [self._chain(best, rng) for _ in range(self.width)]
             told = yield [Candidate(self.render(seed.text, chain), chain) for chain in chains]

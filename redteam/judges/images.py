@@ -28,7 +28,7 @@ class Nets(Criterion):
     cost = 11.0
 
     def __init__(
-        self, *, architectures: Sequence[str] = ("residual",), size: int = 28, channels: int = 1, epochs: int = 12,
+        self, *, architectures: Sequence[str] = ("residual",), size: int = 28, channels: int = 1, epochs: int = 15,
         max_fpr: float = 0.01, least: float = 0.5, seed: int = 0,
     ):  # fmt: skip
         self.architectures, self.max_fpr, self.least, self.seed = tuple(architectures), max_fpr, least, seed

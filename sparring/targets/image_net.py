@@ -29,7 +29,7 @@ class ImageNet(TrainableTarget):
         architecture: Literal["cnn", "residual", "patches", "mlp"] = "cnn"
         size: pydantic.PositiveInt = 28
         channels: Literal[1, 3] = 1
-        epochs: Count = 12
+        epochs: Count = 15
         augment: Literal["none", "shifted"] = "shifted"
 
     def __init__(self, **settings: Any):

@@ -1,0 +1,139 @@
+"""The whole flow over images, small: every stage real."""
+
+from __future__ import annotations
+
+import io
+import json
+import pathlib
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from sparring import generators, jobs, record
+from sparring.errors import JobError
+
+TINY = {"kind": "tiny", "train": {"size": 16, "widths": [8, 16], "epochs": 3}, "steps": 4}
+
+
+def summary(folder: pathlib.Path) -> dict:
+    return json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+
+
+def published(folder: pathlib.Path) -> datasets.DatasetDict:
+    return datasets.load_dataset(summary(folder)["dataset"]["path"], cache_dir=str(folder / "hf-cache"))
+
+
+def test_images_are_attacked_mined_published_and_retrained_on(image_job, spar):
+    folder = spar(image_job())
+    found = summary(folder)
+    first, last = found["rounds"]
+    assert first["clean"]["f1"][0] > 0.6, "the target learned what the stamps show"
+    assert first["asr_fresh"][3] > 0
+    assert set(first["by_family"]) >= {"blur", "noise", "geometry"}
+    assert last["promoted"] in (True, False)
+    assert set(found["arms"]) == {"ours", "same_data_new_seed", "random_operators", "without_mining"}
+
+    data = published(folder)
+    assert isinstance(data["train"].features["image"], datasets.Image)
+    rows = [row for part in data.values() for row in part]
+    assert {row["image"].size for row in rows} == {(16, 16)}
+    groups = [{row["group"] for row in part} for part in data.values()]
+    assert not any(a & b for i, a in enumerate(groups) for b in groups[:i])
+    made = [row for row in rows if row["origin"] == "synthetic"]
+    assert made
+    assert all(row["parent_ids"] and row["operators"] for row in made)
+    assert all(row["text"] is None and row["language"] is None for row in rows)
+
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") >= 2 * min(1, len(made))
+    assert "<script" not in page
+
+
+def test_a_success_stands_after_what_an_upload_does_to_it(image_job, spar):
+    from sparring.media import IMAGES
+    from sparring.targets.image_net import ImageNet
+
+    folder = spar(image_job(rounds=0))
+    target = ImageNet.load(folder / "target")
+    won = record.from_table(pq.read_table(folder / "round-00" / "attacks" / "test-00000.parquet"))
+    assert won, "nothing was won: the test shows nothing"
+    for row in won:
+        p = target.predict_proba([row.image, IMAGES.flat(row.image)])
+        assert (1 - p[:, 0] <= target.threshold + 1e-6).all()
+
+
+def test_a_generator_is_trained_in_the_run_on_training_rows_alone_and_draws_what_is_attacked(image_job, spar):
+    path = image_job(synth={"model": TINY, "samples": 8}, retrain="none", attack={
+        "strategy": {"kind": "guided", "strengths": [0.5], "unguided": 1, "guides": ["mlp"]}, "budget": 40,
+        "train_seeds": 4, "test_seeds": 12, "payoff_seeds": 4,
+    })  # fmt: skip
+    folder = spar(path)
+    found = summary(folder)
+    assert found["rounds"][0]["queries_per_seed"] <= 40
+    assert "diffusion" in found["rounds"][0]["by_family"]
+    drawn = [row for shard in folder.glob("round-00/synth/raw-*.parquet") for row in pq.read_table(shard).to_pylist()]
+    assert len(drawn) == 8
+    assert all(row["split"] == "train" and row["generator"]["name"] == "tiny" for row in drawn)
+    tried = record.from_table(pq.read_table(folder / "round-00" / "attacks" / "test-00000.parquet"))
+    for row in tried:
+        said = json.loads(row.generator.parameters)
+        assert said["guided"]["unguided"] == 1
+        assert said["seed"] == row.operators[0].seed
+        assert Image.open(io.BytesIO(row.image)).size == (16, 16)
+    about = json.loads((folder / "generator" / "tiny.json").read_text(encoding="utf-8"))
+    train = pq.read_table(folder / "data" / "part-00000.parquet", columns=["split"])["split"].to_pylist().count("train")
+    assert about["trained"]["images"] == train
+
+
+def test_the_same_job_twice_gives_the_same_rows(image_job, spar, tmp_path):
+    ids = []
+    for place in ("a", "b"):
+        folder = spar(image_job(rounds=0, runs=str(tmp_path / place)))
+        ids.append(sorted(row["id"] for part in published(folder).values() for row in part))
+    assert ids[0] == ids[1]
+
+
+def test_faulty_images_are_set_apart_with_their_reason(image_job, tmp_path):
+    import pyarrow as pa
+
+    from sparring import data, policy
+
+    job = jobs.load(image_job())
+    table = pq.read_table(tmp_path / "stamps.parquet").to_pylist()
+    table[3]["image"]["bytes"] = b"no image"
+    table[5]["image"] = None
+    pq.write_table(pa.Table.from_pylist(table), tmp_path / "stamps.parquet")
+    corpus = data.load(job.data, policy.load(tmp_path / "policy.yaml"), base=tmp_path, seed=0)
+    assert [(r.row, r.reason) for r in corpus.rejected] == [(4, "no image that can be read"), (6, "no image")]
+    assert len(corpus.records) == len(table) - 2
+    again = data.load(job.data, policy.load(tmp_path / "policy.yaml"), base=tmp_path, seed=0)
+    assert [r.id for r in again.records] == [r.id for r in corpus.records]
+
+
+def test_what_an_image_job_lacks_is_said_before_any_work(image_job, spar):
+    with pytest.raises(JobError, match="draws with a generator of images, and the job names none"):
+        spar(image_job(attack={"strategy": {"kind": "guided"}}))
+    with pytest.raises(JobError, match="expected a image_attack out of corrupt, guided"):
+        spar(image_job(attack={"strategy": {"kind": "greedy"}}))
+
+
+def test_a_job_without_a_generator_of_images_cannot_be_given_one(image_job):
+    from types import SimpleNamespace
+
+    job = jobs.load(image_job())
+    with pytest.raises(JobError, match=r"synth\.model"):
+        generators.image_model(SimpleNamespace(job=job))
+
+
+def test_groups_of_images_are_near_copies_and_no_more(image_job, tmp_path):
+    from sparring import vision
+    from sparring.media import IMAGES
+
+    files = [row["image"]["bytes"] for row in pq.read_table(tmp_path / "stamps.parquet").to_pylist()[:60]]
+    pixels = vision.pixels(files[:1], size=16, channels=1)[0]
+    found = IMAGES.groups([*files, vision.png(pixels, {"note": "a copy"}), vision.png(np.clip(pixels + 1, 0, 255))])
+    assert found[60] == found[0] == found[61]
+    assert len(set(found[:60].tolist())) >= 58
