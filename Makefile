@@ -5,7 +5,7 @@ export GOMP_SPINCOUNT = 0
 export HF_HUB_OFFLINE = 1
 export HF_HUB_DISABLE_PROGRESS_BARS = 1
 
-.PHONY: help install demo test fuzz test-slow test-vllm bench lint clean
+.PHONY: help install demo demo-images test fuzz test-slow test-vllm bench lint clean
 
 help:            ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -22,6 +22,10 @@ install: .venv/done   ## make .venv with everything that demo and tests need
 
 demo: install    ## spar with a spam classifier; prints where the report and the dataset are
 	$(BIN)/sparring run examples/sms_spam.yaml
+
+demo-images: install  ## spar with a classifier of images: digits as harmless stand-ins, a diffusion model trained on the way
+	$(BIN)/python examples/digits.py
+	$(BIN)/sparring run examples/digits.yaml
 
 test: install    ## run the tests
 	$(BIN)/python -m pytest
