@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from . import disk
 from .errors import JobError, RunHeld
 from .record import SCHEMA_VERSION, digest
 
@@ -46,21 +47,25 @@ class Run:
     def unit(self, path: str, key: Any, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
         """The file or folder at `path` (relative), made by `make(aside)` unless it was committed under the same key."""
         final, wanted = self.folder / path, digest(key)
-        entry = self._known.get(path)
-        if entry and entry["key"] == wanted and _bytes_of(final) == entry["digest"]:
+        if self.keeps(path, key):
             return final
         started = time.monotonic()
         aside = self._aside / path.replace("/", "-")
         make(aside)
-        _sync(aside)
+        disk.sync(aside)
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.is_dir():
             shutil.rmtree(final)  # uncommitted, damaged or of another key
         os.replace(aside, final)
-        _sync_folder(final.parent)
+        disk.sync_folder(final.parent)
         self._commit({"path": path, "key": wanted, "digest": _bytes_of(final), "seconds": round(time.monotonic() - started, 3)})
         self.units_done += 1
         return final
+
+    def keeps(self, path: str, key: Any = None) -> bool:
+        """Whether the unit is there already and whole, under this key; without one, under any."""
+        entry = self._known.get(path)
+        return bool(entry and (key is None or entry["key"] == digest(key)) and _bytes_of(self.folder / path) == entry["digest"])
 
     def table(self, path: str, key: Any, make: Callable[[], pa.Table]) -> pa.Table:
         """A parquet shard as a unit."""
@@ -81,10 +86,10 @@ class Run:
     def _commit(self, entry: dict[str, Any]) -> None:
         aside = self._aside / "commit"
         aside.write_text(json.dumps(entry), encoding="utf-8")
-        _sync(aside)
+        disk.sync(aside)
         os.link(aside, self._commits / f"{self._next:06d}.json")  # fails if another process took the number
         aside.unlink()
-        _sync_folder(self._commits)
+        disk.sync_folder(self._commits)
         self._known[entry["path"]] = entry
         self._next += 1
 
@@ -129,7 +134,7 @@ def _claim(folder: pathlib.Path, identity: dict[str, Any]) -> None:
         return
     aside = folder / ".manifest"
     aside.write_text(json.dumps(identity | {"schema": SCHEMA_VERSION}, ensure_ascii=False, indent=1), encoding="utf-8")
-    _sync(aside)
+    disk.sync(aside)
     os.replace(aside, folder / "manifest.json")
 
 
@@ -140,29 +145,13 @@ def _read_entry(path: pathlib.Path) -> dict[str, Any] | None:
         return None  # damaged: its unit is made again
 
 
-def _files(path: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-
-
 def _bytes_of(path: pathlib.Path) -> str | None:
     """Hash over names and bytes of a file or folder; None when it is not there."""
     if not path.exists():
         return None
     whole = hashlib.blake2b(digest_size=12)
-    for file in _files(path):
+    for file in disk.files(path):
         whole.update(str(file.relative_to(path)).encode())
         with open(file, "rb") as stream:
             whole.update(hashlib.file_digest(stream, "blake2b").digest())
     return whole.hexdigest()
-
-
-def _sync(path: pathlib.Path) -> None:
-    for file in _files(path):
-        with open(file, "rb") as stream:
-            os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: pathlib.Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
