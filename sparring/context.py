@@ -92,8 +92,8 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
     runs = pathlib.Path(job.runs)
     with (
         refs.relative_to(job.base),
-        store.open_run(runs / job.name, check.identity(job, rules)) as run,
-        Ledger(runs / ".ledger") as ledger,
+        store.open_run(runs / job.name, check.identity(job, rules), repaired=_told(progress)) as run,
+        Ledger(runs / ".ledger", told=run.log.write) as ledger,
     ):
         progress(Event("data", 0, 0, 1))
         policy_text = (job.base / job.policy).read_text(encoding="utf-8")
@@ -102,6 +102,10 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
         yield Context(job, rules, corpus, run, judges, embedder, progress, ledger)
+
+
+def _told(progress: Progress) -> Callable[[str], None]:
+    return lambda event: progress(Event("repaired", 0, 1, 1, {event: 1}))
 
 
 def set_threads(threads: int) -> None:

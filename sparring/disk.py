@@ -6,17 +6,20 @@ import os
 import pathlib
 
 
-def put_file(path: pathlib.Path, data: bytes) -> None:
+def put_file(path: pathlib.Path, data: bytes, *, durable: bool = True) -> None:
+    """Without `durable` it may be gone after a loss of power, never in part after a kill."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_bytes(data)
-        sync(aside)
+        if durable:
+            sync(aside)
         os.replace(aside, path)
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def files(path: pathlib.Path) -> list[pathlib.Path]:
