@@ -15,6 +15,7 @@ from . import check, data, embed, refs, registry, store
 from .data import Corpus
 from .jobs import Job
 from .ledger import Ledger
+from .meter import Meter
 from .operators.base import Operator
 from .policy import Policy
 from .protocols import Embedder, Judge, TextModel
@@ -55,6 +56,7 @@ class Context:
     embedder: Embedder  # mining's
     progress: Progress
     ledger: Ledger  # of what language models wrote, shared by all runs of the folder `runs`
+    meter: Meter
 
     @property
     def key(self) -> dict[str, Any]:
@@ -76,7 +78,7 @@ class Context:
 
     def remembered(self, model: TextModel) -> Remembered:
         """The model with the ledger before it."""
-        return Remembered(model, self.ledger)
+        return Remembered(model, self.ledger, by=self.job.name, meter=self.meter)
 
     def record(self, **fields: Any) -> dict[str, Any]:
         """Fields that every record of this job shares."""
@@ -101,7 +103,7 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
         _write_data(run, corpus, rules)
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
-        yield Context(job, rules, corpus, run, judges, embedder, progress, ledger)
+        yield Context(job, rules, corpus, run, judges, embedder, progress, ledger, Meter(job.limits, run))
 
 
 def _told(progress: Progress) -> Callable[[str], None]:

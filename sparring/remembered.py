@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +11,7 @@ from . import generation
 from .custody import is_prohibited
 from .generation import Asked
 from .ledger import Ledger
+from .meter import Meter
 from .protocols import Completion, TextModel
 from .record import digest
 from .store import source_of
@@ -23,21 +24,17 @@ class Remembered:
 
     An answer's key covers the rendered prompt, the system prompt, the model and its revision, the engine with its version and
     where it runs, the sampling settings, the seed, the schema, a hash of other input, and the source of the part. What custody
-    refuses is held in memory alone. `spent` hears of each answer that was really asked for; `more` says whether another
+    refuses is held in memory alone. `meter` hears what this run, named by `by`, asked for itself, and says whether another
     prompt may be begun.
     """
 
-    def __init__(
-        self,
-        model: TextModel,
-        ledger: Ledger,
-        *,
-        spent: Callable[[Completion], None] = lambda answer: None,
-        more: Callable[[], bool] = lambda: True,
-    ):
-        self.inner, self.ledger, self.spent, self.more = model, ledger, spent, more
-        self._shared = digest(what_writes(model)).encode()
+    def __init__(self, model: TextModel, ledger: Ledger, *, by: str = "", meter: Meter | None = None):
+        self.inner, self.ledger, self.by, self.meter = model, ledger, by, meter
+        what = what_writes(model)
+        self._shared, self._name = digest(what).encode(), str(what.get("model") or what["name"])
         self._unsaid: dict[str, Completion] = {}
+        self._promised: set[str] = set()  # answers that are there and in no shard yet
+        self._charged: set[str] = set()
 
     def __repr__(self) -> str:
         return repr(self.inner)
@@ -52,20 +49,20 @@ class Remembered:
     def complete(
         self, prompts: Sequence[tuple[str, str]], *, seed: int, schema: Mapping[str, Any] | None = None
     ) -> list[Completion]:
-        """As the model's own, with what the ledger holds not asked again, whatever `more` says."""
+        """As the model's own, with what the ledger holds not asked again, whatever was spent."""
         found: dict[int, Completion] = {}
-        self._ask(prompts, [seed] * len(prompts), found.__setitem__, schema, always=True)
+        self._ask(prompts, [seed] * len(prompts), found.__setitem__, schema, ahead=False)
         return [found[i] for i in range(len(prompts))]
 
     def ahead(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], *, told: generation.Told) -> None:
         """Has these written, so that `complete` finds them: one refilled window over all of them, and no more in flight than
-        the model takes. Ends early, with what is in flight finished, when `more` says so."""
-        self._ask(prompts, seeds, told, None, always=False)
+        the model takes. Ends early, with what is in flight finished, when the meter says so."""
+        self._ask(prompts, seeds, told, None, ahead=True)
         self.ledger.commit()
 
     def _ask(
         self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], told: generation.Told,
-        schema: Mapping[str, Any] | None, *, always: bool,
+        schema: Mapping[str, Any] | None, *, ahead: bool,
     ) -> None:  # fmt: skip
         keys: dict[int, str] = {}  # of those in flight
         flying: dict[str, list[int]] = {}  # key -> the prompts that it answers: some are there twice
@@ -75,31 +72,46 @@ class Remembered:
         def missing() -> Iterator[Asked]:
             for one in generation.asked(prompts, seeds):
                 key = self._key(one, form)
-                if (answer := self._found(key)) is not None:
+                if (found := self._found(key)) is not None:
+                    answer, by = found
+                    self._count(key, answer, ours=by == self.by, ahead=ahead)
                     told(one.number, answer)
                 elif key in flying:
                     flying[key].append(one.number)
-                elif always or self.more():
+                elif ahead and self.meter and self.meter.stop():
+                    return
+                else:
                     keys[one.number], flying[key] = key, [one.number]
                     yield one
-                else:
-                    return
 
         def came(number: int, answer: Completion) -> None:
             key = keys.pop(number)
             if is_prohibited(answer.text):
                 self._unsaid[key] = answer
             else:
-                self.ledger.put(key, {"text": answer.text, "tokens": answer.tokens, "prompt_tokens": answer.prompt_tokens})
-            self.spent(answer)
+                row = {"text": answer.text, "tokens": answer.tokens, "prompt_tokens": answer.prompt_tokens, "by": self.by}
+                self.ledger.put(key, row)
+            self._count(key, answer, ours=True, ahead=ahead)
             for each in flying.pop(key):
                 told(each, answer)
 
         stream(self.inner, missing(), came, dict(zip(range(len(seeds)), seeds, strict=True)), held)
 
-    def _found(self, key: str) -> Completion | None:
-        row = self.ledger.get(key)
-        return Completion(row["text"], row["tokens"], row["prompt_tokens"]) if row else self._unsaid.get(key)
+    def _found(self, key: str) -> tuple[Completion, str] | None:
+        if row := self.ledger.get(key):
+            return Completion(row["text"], row["tokens"], row["prompt_tokens"]), row["by"]
+        return (self._unsaid[key], self.by) if key in self._unsaid else None
+
+    def _count(self, key: str, answer: Completion, *, ours: bool, ahead: bool) -> None:
+        """Each answer of this run is promised when it is there and charged when a shard takes it, once."""
+        if not self.meter or not ours or key in self._charged:
+            return
+        if not ahead:
+            self.meter.charge(self._name, answer, promised=key in self._promised)
+            self._charged.add(key)
+        elif key not in self._promised:
+            self.meter.promise(self._name, answer)
+            self._promised.add(key)
 
     def _key(self, one: Asked, form: str, *, inputs: str = "") -> str:
         """`record.digest` of it all would take longer than the ledger does."""

@@ -12,7 +12,8 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -43,6 +44,11 @@ class Run:
         self._commits.mkdir(exist_ok=True)
         entries = self._repaired()
         self._next = max(entries, default=-1) + 1
+        self.spent: Counter[str] = Counter()  # queries, tokens and seconds, by every process that worked on this run
+        for entry in entries.values():
+            self.spent.update(entry.get("spent", {}))
+        self._unit: Counter[str] = Counter()  # of it what stands in no entry yet
+        self._last = time.monotonic()
         self._known: dict[str, dict[str, Any]] = {e["path"]: e for _, e in sorted(entries.items())}
 
     def unit(self, path: str, key: Any, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
@@ -62,7 +68,9 @@ class Run:
         os.replace(aside, final)
         disk.sync_folder(final.parent)
         entry = {"path": path, "key": wanted, "digest": _bytes_of(final), "seconds": round(time.monotonic() - started, 3)}
-        self._commit(entry | {"job": self._job})
+        self.charge({"seconds": round(self.since_commit(), 3)})
+        spent, self._unit, self._last = dict(self._unit), Counter(), time.monotonic()
+        self._commit(entry | {"job": self._job, "spent": spent})
         self.units_done += 1
         self.log.write("unit", {"unit": path, "took": entry["seconds"]})
         return final
@@ -83,6 +91,15 @@ class Run:
             aside.write_text(json.dumps(make(), ensure_ascii=False, indent=1), encoding="utf-8")
 
         return json.loads(self.unit(path, key, write).read_text(encoding="utf-8"))
+
+    def charge(self, spent: Mapping[str, float]) -> None:
+        """Counts what work cost; it is on the disk with the next unit."""
+        for counter in (self.spent, self._unit):
+            counter.update(spent)
+
+    def since_commit(self) -> float:
+        """Seconds that stand in no entry yet."""
+        return time.monotonic() - self._last
 
     def seconds(self, prefix: str) -> float:
         """Seconds of work behind the committed units under `prefix`, whichever process did it."""

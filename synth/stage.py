@@ -66,7 +66,7 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
     missing = [unit for unit in units if not ctx.run.keeps(unit.path, unit.key)]
     model = ctx.remembered(_model(ctx)) if missing else None  # loaded only when something is to be written
     if model:
-        _ahead(ctx, model, missing)
+        units = _answered(units, missing, _ahead(ctx, model, missing))
     accepted: list[Record] = []
     fallen: Counter[str] = Counter()
     for unit in units:
@@ -82,6 +82,7 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
                 fallen[reason] += 1
             else:
                 accepted.append(row)
+        ctx.meter.judged("synth", [not reason for reason in reasons])
         counts = {"generated": len(accepted) + fallen.total(), "accepted": len(accepted), "rejected": fallen.total()}
         ctx.progress(Event("synth", round, unit.number + 1, len(units), counts))
     total = len(accepted) + fallen.total()
@@ -115,8 +116,20 @@ def _model(ctx: Context) -> Any:
     return registry.make("text_model", part.kind, **part.settings)
 
 
-def _ahead(ctx: Context, model: Remembered, units: Sequence[Unit]) -> None:
-    """Asks for all that the units will, in one refilled window: shard by shard the model would wait for the slowest of each."""
+def _answered(units: Sequence[Unit], missing: Sequence[Unit], answers: int) -> list[Unit]:
+    """The units that can be written. Where a limit ended the window, the last one is smaller and the others are left out."""
+    found = []
+    for unit in units:
+        if unit in missing:
+            unit, answers = dataclasses.replace(unit, n=min(unit.n, answers)), answers - min(unit.n, answers)
+        if unit.n:
+            found.append(unit)
+    return found
+
+
+def _ahead(ctx: Context, model: Remembered, units: Sequence[Unit]) -> int:
+    """Asks for all that the units will, in one refilled window: shard by shard the model would wait for the slowest of each.
+    Returns how many answers there are from the first on without a gap."""
     asked: list[tuple[str, str]] = []
     seeds: list[int] = []
     for unit in units:
@@ -124,14 +137,16 @@ def _ahead(ctx: Context, model: Remembered, units: Sequence[Unit]) -> None:
             mine, seed = SeedWriter(model).prompts(ctx.policy, unit.category, unit.examples, **block)
             asked += mine
             seeds += [seed] * len(mine)
-    told: Counter[str] = Counter()
+    there, told = set[int](), Counter[str]()
 
     def tell(number: int, answer: Any) -> None:
-        told.update(answers=1, tokens=answer.tokens)
-        if told["answers"] % TOLD == 0 or told["answers"] == len(asked):
-            ctx.progress(Event("write", units[0].round, told["answers"], len(asked), {"tokens": told["tokens"]}))
+        there.add(number)
+        told.update(tokens=answer.tokens)
+        if len(there) % TOLD == 0 or len(there) == len(asked):
+            ctx.progress(Event("write", units[0].round, len(there), len(asked), {"tokens": told["tokens"]}))
 
     model.ahead(asked, seeds, told=tell)
+    return next((i for i in range(len(asked)) if i not in there), len(asked))
 
 
 def _write(unit: Unit, author: SeedWriter) -> pa.Table:

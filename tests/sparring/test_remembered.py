@@ -49,6 +49,20 @@ class Plain:
         return [Completion(f"{user} {seed}", 1) for _, user in prompts]
 
 
+class Stub:
+    """Counts as the meter does."""
+
+    def __init__(self, stop: Any = lambda: False) -> None:
+        self.stop, self.promised, self.charged = stop, 0, 0
+
+    def promise(self, model: str, answer: Completion) -> None:
+        self.promised += 1
+
+    def charge(self, model: str, answer: Completion, *, promised: bool) -> None:
+        self.promised -= promised
+        self.charged += 1
+
+
 PROMPTS = [("system", f"user {i}") for i in range(10)]
 
 
@@ -109,7 +123,7 @@ def test_another_version_of_the_engine_or_of_the_code_is_asked_anew(tmp_path, mo
 def test_a_window_ends_when_no_more_may_be_begun_and_what_is_there_is_used(tmp_path):
     with Ledger(tmp_path) as book:
         model, told = Counting(), []
-        Remembered(model, book, more=lambda: model.calls < 4).ahead(PROMPTS, [1] * 10, told=lambda i, a: told.append(i))
+        Remembered(model, book, meter=Stub(lambda: model.calls >= 4)).ahead(PROMPTS, [1] * 10, told=lambda i, a: told.append(i))
         assert (model.calls, told) == (4, [0, 1, 2, 3])
         Remembered(model, book).complete(PROMPTS, seed=1)
         assert model.calls == 10
@@ -145,8 +159,15 @@ def test_what_custody_refuses_is_in_no_file_and_not_asked_twice_by_one_process(t
 
 
 def test_what_is_spent_is_told_once_and_only_for_what_was_asked(tmp_path):
-    spent: list[Completion] = []
+    """By the run that asked: after a kill it is counted once, another run that finds it pays nothing."""
     with Ledger(tmp_path) as book:
-        Remembered(Counting(), book, spent=spent.append).complete(PROMPTS, seed=1)
-        Remembered(Counting(), book, spent=spent.append).complete(PROMPTS, seed=1)
-    assert [(a.tokens, a.prompt_tokens) for a in spent] == [(3, 7)] * 10
+        killed, again, other = Stub(), Stub(), Stub()
+        Remembered(Counting(), book, by="a", meter=killed).ahead(PROMPTS, [1] * 10, told=lambda i, a: None)
+        writer = Remembered(Counting(), book, by="a", meter=again)
+        writer.ahead(PROMPTS, [1] * 10, told=lambda i, a: None)
+        writer.complete(PROMPTS, seed=1)
+        writer.complete(PROMPTS, seed=1)
+        Remembered(Counting(), book, by="b", meter=other).complete(PROMPTS, seed=1)
+    assert (killed.promised, killed.charged) == (10, 0)
+    assert (again.promised, again.charged) == (0, 10)
+    assert (other.promised, other.charged) == (0, 0)
