@@ -54,7 +54,7 @@ def text_model(ctx: Context) -> TextModel:
         named = {"kind": generator.kind, **generator.settings}
         if "max_new_tokens" in registry.takes("text_model", generator.kind):
             named["max_new_tokens"] = max(ANSWER, named.get("max_new_tokens", 0))
-    return _text_model(json.dumps(named, sort_keys=True), str(refs.base()))
+    return ctx.remembered(_text_model(json.dumps(named, sort_keys=True), str(refs.base())))
 
 
 @functools.lru_cache(1)

@@ -56,7 +56,7 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     def make() -> Any:
         violating = [r.text or "" for r in attackable(ctx, ctx.corpus.by("train", violating=True))]
         benign = [r.text or "" for r in ctx.corpus.by("train", violating=False)]
-        return warmup.learn(
+        found = warmup.learn(
             lambda t: violation_scores((asked or trained).target, t, failed_ok=True),
             violating,
             benign,
@@ -64,7 +64,9 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
             budget=budget,
             seed=job.seed,
             guide=ctx.embedder,
-        ).to_json()
+        )
+        ctx.run.charge({"queries": 0 if asked else found.queries})
+        return found.to_json()
 
     known = Knowledge.from_json(ctx.run.json(path, settings, make))
     strategy = parts.strategy(ctx, known, ctx.operators(known.phrase_texts))
@@ -95,26 +97,47 @@ def attack(
     out: list[AttackResult] = []
     for number, start in enumerate(range(0, len(seeds), UNIT)):
         chunk = seeds[start : start + UNIT]
-        key = {**shared, "seeds": [(s.id, s.content_hash) for s in chunk]}
+        budget = 1 if idle else job.budget
+        n = _kept(ctx, f"{path}-{number:05d}.parquet", shared, chunk)
+        if n < len(chunk) and not ctx.meter.stop():
+            n = max(n, ctx.meter.room(len(chunk), each=budget))
+        if n == 0:
+            break
+        chunk = chunk[:n]
+        key = _key(shared, chunk)
 
-        def make(chunk: Sequence[Record] = chunk) -> Any:
+        def make(chunk: Sequence[Record] = chunk, budget: int = budget) -> Any:
             found = engine.attack(
                 strategy,
                 trained.target,
                 [Seed(s.id, s.content, s.label_name, s.clause) for s in chunk],
                 ctx.judges.filter,
-                budget=1 if idle else job.budget,
+                budget=budget,
                 judge_budget=job.judge_budget,
                 seed=ctx.job.seed,
                 longer=ctx.job.judges.longer,
                 payload_patterns=ctx.policy.payload,
                 medium=ctx.job.medium,
             )
+            ctx.run.charge({"queries": sum(o.queries for o in found)})
             return results.to_table(_audited(ctx, found))
 
-        out += results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
+        mine = results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
+        if "/outcomes/train" in path:
+            ctx.meter.judged("attack", [r.status == "success" for r in mine if r.attacked])
+        out += mine
         ctx.progress(Event(_told(path), round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
     return out
+
+
+def _kept(ctx: Context, path: str, shared: dict[str, Any], chunk: Sequence[Record]) -> int:
+    """How many of these seeds the unit holds; a limit on queries may have cut it short."""
+    lengths = range(len(chunk), 0, -1) if ctx.run.keeps(path) else ()
+    return next((n for n in lengths if ctx.run.keeps(path, _key(shared, chunk[:n]))), 0)
+
+
+def _key(shared: dict[str, Any], chunk: Sequence[Record]) -> dict[str, Any]:
+    return {**shared, "seeds": [(s.id, s.content_hash) for s in chunk]}
 
 
 def _code(part: Any) -> tuple[Any, ...]:
@@ -163,7 +186,12 @@ def twins(
 def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray:
     """(n,) what the target says of these rows, as a unit: a rerun does not ask it again."""
     key = [trained.key, [(r.id, r.content_hash) for r in rows]]
-    return np.array(ctx.run.json(path, key, lambda: violation_scores(trained.target, [r.content for r in rows]).tolist()))
+
+    def make() -> Any:
+        ctx.run.charge({"queries": len(rows)})
+        return violation_scores(trained.target, [r.content for r in rows]).tolist()
+
+    return np.array(ctx.run.json(path, key, make))
 
 
 def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:

@@ -29,6 +29,7 @@ def _inputs(job: Job) -> Policy:
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)
     _target(job, rules)
+    _priced(job)
     if job.synth.model and not any(c.may_generate for c in rules.categories):
         names = ", ".join(c.name for c in rules.categories)
         raise PolicyError(
@@ -39,6 +40,18 @@ def _inputs(job: Job) -> Policy:
         raise JobError(f"data.labels maps to {unknown[0]!r}; expected one of {', '.join(rules.labels)}")
     check_identity(pathlib.Path(job.runs) / job.name, identity(job, rules))
     return rules
+
+
+def _priced(job: Job) -> None:
+    """Whether a limit on money knows what the language models of servers cost."""
+    asked = [job.synth.model and job.synth.model.settings, job.attack.strategy.settings.get("model")]
+    for settings in asked if job.limits.money is not None else ():
+        name = settings.get("model") if isinstance(settings, Mapping) and "base_url" in settings else None
+        if name is not None and name not in job.limits.prices.models:
+            raise JobError(
+                f"limits.money: expected a price for each model of a server, found none for {name!r}. "
+                f"Fix: prices: {{models: {{{name}: {{read: 0.1, written: 0.4}}}}}}, of a million tokens; 0 where it is free"
+            )
 
 
 def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:

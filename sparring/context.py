@@ -14,9 +14,12 @@ import pyarrow.parquet as pq
 from . import check, data, embed, refs, registry, store
 from .data import Corpus
 from .jobs import Job
+from .ledger import Ledger
+from .meter import Meter
 from .policy import Policy
-from .protocols import Embedder, Judge
+from .protocols import Embedder, Judge, TextModel
 from .record import to_table
+from .remembered import Remembered
 from .store import Run
 
 
@@ -51,6 +54,8 @@ class Context:
     judges: Judges
     embedder: Embedder  # mining's
     progress: Progress
+    ledger: Ledger  # of what language models wrote, shared by all runs of the folder `runs`
+    meter: Meter
 
     @property
     def key(self) -> dict[str, Any]:
@@ -80,6 +85,10 @@ class Context:
         made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **self.job.target.settings)
         return made.under(self.policy) if hasattr(made, "under") else made
 
+    def remembered(self, model: TextModel) -> Remembered:
+        """The model with the ledger before it."""
+        return Remembered(model, self.ledger, by=self.job.name, meter=self.meter)
+
     def record(self, **fields: Any) -> dict[str, Any]:
         """Fields that every record of this job shares."""
         return {"policy": self.policy.name, "policy_version": self.policy.version, **fields}
@@ -91,14 +100,23 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
     rules = check.inputs(job)
     corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
     set_threads(job.threads)
-    with refs.relative_to(job.base), store.open_run(pathlib.Path(job.runs) / job.name, check.identity(job, rules)) as run:
+    runs = pathlib.Path(job.runs)
+    with (
+        refs.relative_to(job.base),
+        store.open_run(runs / job.name, check.identity(job, rules), repaired=_told(progress)) as run,
+        Ledger(runs / ".ledger", told=run.log.write) as ledger,
+    ):
         progress(Event("data", 0, 0, 1))
         policy_text = (job.base / job.policy).read_text(encoding="utf-8")
         run.unit("policy.yaml", rules.content_hash, lambda aside: _write_text(aside, policy_text))
         _write_data(run, corpus, rules)
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
-        yield Context(job, rules, corpus, run, judges, embedder, progress)
+        yield Context(job, rules, corpus, run, judges, embedder, progress, ledger, Meter(job.limits, run))
+
+
+def _told(progress: Progress) -> Callable[[str], None]:
+    return lambda event: progress(Event("repaired", 0, 1, 1, {event: 1}))
 
 
 def set_threads(threads: int) -> None:

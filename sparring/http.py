@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from operator import length_hint
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -50,22 +51,29 @@ class Pace:
 
 
 def each(
-    items: Sequence[Item],
+    items: Iterable[Item],
     ask: Callable[[aiohttp.ClientSession, Item], Awaitable[Result]],
     *,
     concurrency: int,
     timeout: float,
     headers: Mapping[str, str],
+    told: Callable[[int, Result], None] | None = None,
 ) -> list[Result]:
-    """`ask` of every item, in order, at most `concurrency` at once; `timeout` in seconds. The first failure ends the others."""
+    """`ask` of every item, in order, at most `concurrency` at once; `timeout` in seconds. The first failure ends the others.
+
+    The next item is taken when there is room for it. `told` hears each result with the item's number when it is there, and
+    none is kept.
+    """
     import aiohttp
 
     results: dict[int, Result] = {}
+    came = told or results.__setitem__
     work = iter(enumerate(items))
+    most = length_hint(items, concurrency)
 
     async def worker(session: aiohttp.ClientSession) -> None:
         for i, item in work:
-            results[i] = await ask(session, item)
+            came(i, await ask(session, item))
 
     async def together() -> None:
         options: dict[str, Any] = {
@@ -74,14 +82,14 @@ def each(
             "connector": aiohttp.TCPConnector(limit=concurrency),
         }
         async with aiohttp.ClientSession(**options) as session, asyncio.TaskGroup() as tasks:
-            for _ in range(min(concurrency, len(items))):
+            for _ in range(min(concurrency, most)):
                 tasks.create_task(worker(session))
 
     try:
         _run(together())
     except ExceptionGroup as failed:  # the first failure cancelled the others
         raise failed.exceptions[0] from None
-    return [results[i] for i in range(len(items))]
+    return [results[i] for i in range(len(results))]
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

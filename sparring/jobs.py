@@ -120,6 +120,39 @@ class RetrainSettings(_Strict):
         return self
 
 
+class Price(_Strict):
+    """Of a million tokens."""
+
+    read: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    written: Annotated[float, pydantic.Field(ge=0)] = 0.0
+
+
+class Prices(_Strict):
+    models: dict[str, Price] = {}  # by the model's name as the job has it
+    gpu_hour: Annotated[float, pydantic.Field(ge=0)] = 0.0
+    thousand_queries: Annotated[float, pydantic.Field(ge=0)] = 0.0  # of the target
+
+
+class Limits(_Strict):
+    """Where the run ends, in good order. `seconds` is of one start of the command, everything else of the whole run."""
+
+    queries: Count | None = None  # scores that attacks and warm-up ask of the target; no attack begins that could exceed it
+    tokens: Count | None = None  # read and written by language models; what is in flight is finished
+    gpu_seconds: Positive | None = None  # GPUs held, by seconds of work
+    gpus: Annotated[int, pydantic.Field(ge=0)] | None = None  # None: as torch sees them
+    money: Positive | None = None
+    seconds: Positive | None = None
+    least_yield: Rate | None = None  # share of texts accepted, or of attacked training seeds won...
+    yield_over: Count = 200  # ...among the newest so many
+    prices: Prices = Prices()
+
+    @pydantic.model_validator(mode="after")
+    def _priced(self) -> Limits:
+        if self.money is not None and self.prices == Prices():
+            raise ValueError("a limit on `money` needs `prices`: models, gpu_hour or thousand_queries")
+        return self
+
+
 # What stands for a job of images where it says nothing; the defaults above are those of texts.
 OF_IMAGES: dict[str, dict[str, Any]] = {
     "attack": {
@@ -149,6 +182,7 @@ class Job(_Strict):
     judges: JudgeSettings = JudgeSettings()
     mining: MiningSettings = MiningSettings()
     retrain: RetrainSettings = RetrainSettings()
+    limits: Limits = Limits()
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -178,8 +212,8 @@ class Job(_Strict):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same job: all but where it runs and on how many threads."""
-        return self.model_dump(mode="json", exclude={"runs", "threads", "base"})
+        """What makes two runs the same job: all but where it runs, on how many threads, and when it is to stop."""
+        return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits"})
 
 
 def load(path: str | pathlib.Path) -> Job:

@@ -34,6 +34,7 @@ class State:
     archive: Elites | None = None  # over `won`
     attackers: list[Any] = field(default_factory=list)
     champions: list[Trained] = field(default_factory=list)
+    fought: list[tuple[Record, AttackResult]] = field(default_factory=list)  # training seeds and what came of them
     tested: list[list[AttackResult]] = field(default_factory=list)  # each round's results on held-out seeds
     gate: Gate | None = None
     first: Side | None = None  # the first target as the gate saw it
@@ -51,8 +52,17 @@ def run(job: Job, stages: Stages, progress: Progress, *, until: tuple[int, str] 
             for stage in spar(ctx, stages, state, number, last=number == job.retrainings):
                 if until == (number, stage):
                     return ctx.run.folder
-        arms = control_arms(ctx, stages, added=state.added, won=state.won) if job.retrainings else {}
+            if number < job.retrainings and ended(ctx, f"round-{number + 1:02d}/outcomes/test-00000.parquet"):
+                break
+        whole = job.retrainings and not ended(ctx, "arms/same_data_new_seed/attacker.json")
+        arms = control_arms(ctx, stages, added=state.added, won=state.won) if whole else {}
+        arms = {} if ctx.meter.stopped else arms  # those of a limit's last seeds can't be compared
         return summary.finish(ctx, state, arms=arms, payoff=play_all(ctx, stages, state), findings=findings)
+
+
+def ended(ctx: Context, next_unit: str) -> bool:
+    """Whether a limit keeps the run from going on to what begins with this unit; what is there already costs nothing."""
+    return not ctx.run.keeps(next_unit) and ctx.meter.stop()
 
 
 def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool) -> Iterator[str]:
@@ -79,6 +89,8 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         yield "synth"
         seeds = draw(ctx, number) + written
         fought = fight(ctx, stages, state, seeds, known, number)
+        by_id = {s.id: s for s in seeds}
+        state.fought += [(by_id[r.seed_id], r) for r in fought]
         refused = stages.redteam.rejected(ctx, fought, seeds, round=number)
         put(ctx, f"{folder}/rejected/attacks", [record for record, _ in refused], [reason for _, reason in refused])
         entry |= summary.yields(yields, [reason for _, reason in refused])
@@ -90,7 +102,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
         state.won += won
         yield "mine"
-    if not last:
+    if not last and not ended(ctx, f"{folder}/gate/verdict.json"):
         challenge(ctx, stages, state, number)
         yield "retrain"
     entry |= {"added_rows": len(state.added), "seconds": round(ctx.run.seconds(folder), 2)}

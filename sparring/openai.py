@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,10 +38,18 @@ class Server:
 
         Raises `UserError` where the server refuses a request, `SparringError` when it does not answer.
         """
+        found: dict[int, Answer] = {}
+        self.post_each(path, bodies, read, found.__setitem__)
+        return [found[i] for i in range(len(bodies))]
+
+    def post_each(
+        self, path: str, bodies: Iterable[dict[str, Any]], read: Callable[[str], Answer], told: Callable[[int, Answer], None]
+    ) -> None:
+        """As `post`, each answer told when it is there, by the number of its body."""
+        url = f"{self.base_url.rstrip('/')}/{path}"
 
         async def ask(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
             number, body = work
-            url = f"{self.base_url.rstrip('/')}/{path}"
             try:
                 reply = await http.post(session, url, body, retries=self.retries, backoff=self.backoff, rng=Random(number))
             except http.NoReply as error:
@@ -52,8 +60,7 @@ class Server:
             return read(reply.body)
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        work = list(enumerate(bodies))
-        return http.each(work, ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers)
+        http.each(enumerate(bodies), ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers, told=told)
 
     @property
     def _key(self) -> str:

@@ -45,17 +45,18 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of a `TextModel`; `tokens` counts what was generated."""
+    """One answer of a `TextModel`; `tokens` counts what was generated, `prompt_tokens` what was read, where that is known."""
 
     text: str
     tokens: int
+    prompt_tokens: int = 0
 
 
 class TextModel(Protocol):
     """Writes text. `describe` gives what a record needs to make the text again: name, model, revision, licence.
 
     An answer depends on its prompt and `seed` alone. One that can hold a model to a JSON schema has a true attribute `guided`;
-    its `complete` takes `schema` as well.
+    its `complete` takes `schema` as well. One that takes prompts as it has room and tells answers as they come has `stream`.
     """
 
     def describe(self) -> dict[str, Any]: ...

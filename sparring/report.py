@@ -62,6 +62,7 @@ def _contents(s: Summary, examples: Sequence[Example]) -> dict[str, str]:
         "benign": ("Over-blocking", any_of("fpr_benign_perturbed")),
         "clean": ("Clean quality", any_of("clean", "per_category")),
         "yield": ("Yield", any_of("generated", "rejected")),
+        "costs": ("Cost", bool(s.get("costs"))),
         "coverage": ("Coverage", bool(s.get("archive"))),
         "data": ("Your data", any(s.get(k) is not None for k in ("label_issues", "near_duplicate_groups", "dataset"))),
         "judges": ("Judges", bool(s.get("judges"))),

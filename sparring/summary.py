@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, challenge, measure, review
+from . import __version__, challenge, costs, measure, review
 from .context import Context
 from .record import SPLITS
 from .report import Example, write_report
@@ -41,6 +41,8 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "forgetting": measure.forgetting(payoff),
         "arms": {"ours": measure.final(last, rows=last["added_rows"])} | arms if arms else {},
         "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
+        "stopped": ctx.meter.stopped,
+        "costs": costs.costs(ctx.meter, state.fought),
         "label_issues": len(findings.label_issues),
         "near_duplicate_groups": findings.near_duplicate_groups,
         "archive": state.archive.summary() if state.archive else None,

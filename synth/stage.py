@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -14,79 +15,148 @@ from sparring import record, registry
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.policy import Category
-from sparring.protocols import TextModel
 from sparring.record import Record, digest
+from sparring.remembered import Remembered
 from sparring.store import source_of
 from sparring.text import near_pairs
 
 from . import prompts, writer
 from .writer import SeedWriter
 
-UNIT = 16  # samples asked for at once: what a kill costs at most
+SHARD = 256  # samples
+BLOCK = 16  # of them that share a seed and are told apart from one another
 EXAMPLES = 24  # training rows that a category's prompts draw on, a round
+TOLD = 64  # answers between two events of progress
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """One shard's samples: `n` of a category, in blocks that are numbered from `first` on."""
+
+    ctx: Context
+    round: int
+    number: int
+    category: Category
+    first: int
+    n: int
+    examples: tuple[Record, ...]
+
+    @property
+    def path(self) -> str:
+        return f"round-{self.round:02d}/synth/raw-{self.number:05d}.parquet"
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        return {
+            **self.ctx.key, "synth": self.ctx.job.synth.model, "n": self.n, "first": self.first,
+            "examples": [r.id for r in self.examples], "judge": self.ctx.job.judges.filter,
+            "code": source_of(writer, prompts), "round": self.round,
+        }  # fmt: skip
+
+    @property
+    def blocks(self) -> Iterator[dict[str, Any]]:
+        for number, start in enumerate(range(0, self.n, BLOCK), self.first):
+            seed = int(digest(self.ctx.job.seed, number)[:7], 16)
+            yield {"n": min(BLOCK, self.n - start), "round": self.round, "seed": seed}
 
 
 def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]:
     """Violating records that the filter judge accepted; what fell stands beside them under `synth/raw-*`, with the reason."""
-    asked = _units(ctx) if ctx.job.synth.model else []
+    units = _units(ctx, round) if ctx.job.synth.model else []
+    missing = [unit for unit in units if not ctx.run.keeps(unit.path, unit.key)]
+    model = ctx.remembered(_model(ctx)) if missing else None  # loaded only when something is to be written
+    if model:
+        units = _answered(units, missing, _ahead(ctx, model, missing))
     accepted: list[Record] = []
     fallen: Counter[str] = Counter()
-    model: list[TextModel] = []  # loaded by the first unit that is not done yet
-    for number, (category, n) in enumerate(asked):
-        rows = [
-            r
-            for r in ctx.corpus.by("train", violating=True)
-            if r.label_name == category.name and not is_prohibited(r.text or "")
-        ]
-        examples = Random(digest(ctx.job.seed, round, category.name)).sample(rows, min(EXAMPLES, len(rows)))
-        key = {
-            **ctx.key, "synth": ctx.job.synth.model, "n": n, "number": number, "examples": [r.id for r in examples],
-            "judge": ctx.job.judges.filter, "code": source_of(writer, prompts), "round": round,
-        }  # fmt: skip
+    for unit in units:
 
-        def make(
-            category: Category = category, n: int = n, number: int = number, examples: Sequence[Record] = examples
-        ) -> pa.Table:
-            if not model:
-                model.append(_model(ctx))
-            return _write(ctx, SeedWriter(model[0]), category, examples, n=n, round=round, number=number)
+        def make(unit: Unit = unit) -> pa.Table:
+            assert model, "what is not kept has a model to write it"
+            return _write(unit, SeedWriter(model))
 
-        table = ctx.run.table(f"round-{round:02d}/synth/raw-{number:05d}.parquet", key, make)
+        table = ctx.run.table(unit.path, unit.key, make)
         reasons = table.column("reason").to_pylist()
         for row, reason in zip(record.from_table(table.drop_columns(["reason"])), reasons, strict=True):
             if reason:
                 fallen[reason] += 1
             else:
                 accepted.append(row)
+        ctx.meter.judged("synth", [not reason for reason in reasons])
         counts = {"generated": len(accepted) + fallen.total(), "accepted": len(accepted), "rejected": fallen.total()}
-        ctx.progress(Event("synth", round, number + 1, len(asked), counts))
+        ctx.progress(Event("synth", round, unit.number + 1, len(units), counts))
     total = len(accepted) + fallen.total()
     accepted, copies = _without_copies(accepted)
     return accepted, {"generated": total, "accepted": len(accepted), "rejected": dict(fallen + Counter(copy=copies))}
 
 
-def _units(ctx: Context) -> list[tuple[Category, int]]:
-    """(category, samples) of each unit: the round's samples in equal shares over what may be generated."""
+def _units(ctx: Context, round: int) -> list[Unit]:
+    """The round's samples in equal shares over what may be generated."""
     categories = [c for c in ctx.policy.categories if c.may_generate]
-    units = []
+    units: list[Unit] = []
+    first = 0
     for i, category in enumerate(categories):
-        share = (ctx.job.synth.samples + i) // len(categories)
-        units += [(category, min(UNIT, share - done)) for done in range(0, share, UNIT)]
+        share, shown = (ctx.job.synth.samples + i) // len(categories), _examples(ctx, category, round)
+        for done in range(0, share, SHARD):
+            units.append(Unit(ctx, round, len(units), category, first, min(SHARD, share - done), shown))
+            first += -(-units[-1].n // BLOCK)
     return units
 
 
-def _model(ctx: Context) -> TextModel:
+def _examples(ctx: Context, category: Category, round: int) -> tuple[Record, ...]:
+    rows = [
+        r for r in ctx.corpus.by("train", violating=True) if r.label_name == category.name and not is_prohibited(r.text or "")
+    ]
+    return tuple(Random(digest(ctx.job.seed, round, category.name)).sample(rows, min(EXAMPLES, len(rows))))
+
+
+def _model(ctx: Context) -> Any:
     part = ctx.job.synth.model
     assert part is not None, "units exist only with a model"
     return registry.make("text_model", part.kind, **part.settings)
 
 
-def _write(
-    ctx: Context, author: SeedWriter, category: Category, examples: Sequence[Record], *, n: int, round: int, number: int
-) -> pa.Table:
-    seed = int(digest(ctx.job.seed, number)[:7], 16)
-    written = author.write(ctx.policy, category, examples, n=n, round=round, seed=seed)
-    groups = {e.id: e.group for e in examples}
+def _answered(units: Sequence[Unit], missing: Sequence[Unit], answers: int) -> list[Unit]:
+    """The units that can be written. Where a limit ended the window, the last one is smaller and the others are left out."""
+    found = []
+    for unit in units:
+        if unit in missing:
+            unit, answers = dataclasses.replace(unit, n=min(unit.n, answers)), answers - min(unit.n, answers)
+        if unit.n:
+            found.append(unit)
+    return found
+
+
+def _ahead(ctx: Context, model: Remembered, units: Sequence[Unit]) -> int:
+    """Asks for all that the units will, in one refilled window: shard by shard the model would wait for the slowest of each.
+    Returns how many answers there are from the first on without a gap."""
+    asked: list[tuple[str, str]] = []
+    seeds: list[int] = []
+    for unit in units:
+        for block in unit.blocks:
+            mine, seed = SeedWriter(model).prompts(ctx.policy, unit.category, unit.examples, **block)
+            asked += mine
+            seeds += [seed] * len(mine)
+    there, told = set[int](), Counter[str]()
+
+    def tell(number: int, answer: Any) -> None:
+        there.add(number)
+        told.update(tokens=answer.tokens)
+        if len(there) % TOLD == 0 or len(there) == len(asked):
+            ctx.progress(Event("write", units[0].round, len(there), len(asked), {"tokens": told["tokens"]}))
+
+    model.ahead(asked, seeds, told=tell)
+    return next((i for i in range(len(asked)) if i not in there), len(asked))
+
+
+def _write(unit: Unit, author: SeedWriter) -> pa.Table:
+    return pa.concat_tables([_block(unit, author, block) for block in unit.blocks])
+
+
+def _block(unit: Unit, author: SeedWriter, block: dict[str, Any]) -> pa.Table:
+    ctx, category = unit.ctx, unit.category
+    written = author.write(ctx.policy, category, unit.examples, **block)
+    groups = {e.id: e.group for e in unit.examples}
     rows = [*written.records, *(r.record for r in written.rejected)]
     # A generated row belongs to the group of the first example it was shown; without one it is its own root.
     rows = [

@@ -74,13 +74,8 @@ class SeedWriter:
         The same arguments give the same records, ids included. Raises `ProhibitedContent` for a category that is never
         generated and for a prompt that `custody` refuses.
         """
-        if not category.may_generate:
-            raise ProhibitedContent(
-                f"expected a category that may be generated; {category.name!r} is marked `never_generate` or has the hazard "
-                f"{category.hazard!r}. No flag or setting lifts this. Fix: leave it out of what is generated"
-            )
-        seed = int(digest(seed, round, policy.content_hash, category.name)[:8], 16) >> 1
-        drafts = [self._draft(policy, category, examples, i, seed) for i in range(n)]
+        seed = _own_seed(policy, category, round, seed)
+        drafts = self._drafts(policy, category, examples, n, seed)
         answers = self.model.complete([draft.prompt for draft in drafts], seed=seed)
         said = self.model.describe()
         limit = said.get("parameters", {}).get("max_new_tokens")
@@ -95,6 +90,21 @@ class SeedWriter:
             tokens=sum(answer.tokens for answer in answers),
         )
 
+    def prompts(
+        self, policy: Policy, category: Category, examples: Sequence[Record], *, n: int, round: int, seed: int
+    ) -> tuple[list[tuple[str, str]], int]:
+        """What `write` would ask with the same arguments, and with which seed."""
+        seed = _own_seed(policy, category, round, seed)
+        return [draft.prompt for draft in self._drafts(policy, category, examples, n, seed)], seed
+
+    def _drafts(self, policy: Policy, category: Category, examples: Sequence[Record], n: int, seed: int) -> list[_Draft]:
+        if not category.may_generate:
+            raise ProhibitedContent(
+                f"expected a category that may be generated; {category.name!r} is marked `never_generate` or has the hazard "
+                f"{category.hazard!r}. No flag or setting lifts this. Fix: leave it out of what is generated"
+            )
+        return [self._draft(policy, category, examples, i, seed) for i in range(n)]
+
     def _draft(self, policy: Policy, category: Category, examples: Sequence[Record], i: int, seed: int) -> _Draft:
         rng = Random(digest(seed, i))
         clause = category.clauses[i % len(category.clauses)]
@@ -104,6 +114,10 @@ class SeedWriter:
         prompt = prompts.render(policy, category, clause, _texts(shown), variant=variant)
         check_text(*prompt)
         return _Draft(prompt, clause, shown, variant)
+
+
+def _own_seed(policy: Policy, category: Category, round: int, seed: int) -> int:
+    return int(digest(seed, round, policy.content_hash, category.name)[:8], 16) >> 1
 
 
 def _texts(records: Sequence[Record]) -> list[str]:

@@ -118,7 +118,7 @@ class WritingAttack(Attack):
     @property
     def code(self) -> tuple[Any, ...]:
         """What decides, by its source, what is proposed; for the key of a unit of work."""
-        return (type(self), WritingAttack, rule, type(self.model))
+        return (type(self), WritingAttack, rule, type(getattr(self.model, "inner", self.model)))  # behind the ledger
 
     def turn(
         self, seed: Seed, score: float, threshold: float, histories: Sequence[History], *, depth: int

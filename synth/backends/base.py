@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sparring import refs
 from sparring.causal import LocalModel
 from sparring.errors import JobError
+from sparring.generation import Asked, Told, asked
 from sparring.protocols import Completion
-from sparring.record import digest
 
 
 @dataclass(kw_only=True)
 class Backend(ABC):
-    """A model and how it is sampled. Authors write `answer`; one whose `answer` takes a JSON schema too has `guided`.
+    """A model and how it is sampled. Authors write `answer`; one whose `answer` takes a JSON schema too has `guided`, one that
+    is an engine of its own names its `package`, since another version may write otherwise.
 
     The seed of a text is made of `seed` and its prompt, so that its neighbours in a call do not matter, and asking once
     more with the seed in a record gives that record's text again (as far as the engine computes alike in every batch).
@@ -44,13 +45,19 @@ class Backend(ABC):
         self, prompts: Sequence[tuple[str, str]], *, seed: int, schema: Mapping[str, Any] | None = None
     ) -> list[Completion]:
         """One answer for each prompt, in order; with `schema` each is JSON of that form, as far as the model is `guided`."""
-        seeds = [prompt_seed(seed, *prompt) for prompt in prompts]
+        found: dict[int, Completion] = {}
+        if prompts:
+            self.stream(asked(prompts, [seed] * len(prompts)), found.__setitem__, schema=schema)
+        return [found[i] for i in range(len(prompts))]
+
+    def stream(self, asked: Iterator[Asked], told: Told, *, schema: Mapping[str, Any] | None = None) -> None:
+        """Answers what `asked` gives, taking the next only when there is room for it; tells each answer when it is there."""
         held: dict[str, Any] = {"schema": schema} if schema and getattr(self, "guided", False) else {}
-        return self.answer(prompts, seeds, **held) if prompts else []
+        self.answer(asked, told, **held)
 
     @abstractmethod
-    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
-        """One answer for each (system, user) prompt, in order, each sampled with its own seed."""
+    def answer(self, asked: Iterator[Asked], told: Told) -> None:
+        """Tells the answer to each prompt, sampled with the prompt's own seed, in any order."""
 
     def describe(self) -> dict[str, Any]:
         """name, model, revision, licence, and `parameters`: the settings that change what is written."""
@@ -72,8 +79,3 @@ class LocalBackend(LocalModel, Backend):
         licence = self.licence or self._stated_licence
         own = {"model": self._public_name, "revision": self.revision or self._content, "licence": licence}
         return super().describe() | own
-
-
-def prompt_seed(seed: int, system: str, user: str) -> int:
-    """31 bits, which every engine takes."""
-    return int(digest(seed, system, user)[:8], 16) >> 1

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar
 
+from sparring.generation import Asked, Told
 from sparring.protocols import Completion
 
 from .base import Backend
@@ -57,9 +58,10 @@ class Dummy(Backend):
     def describe(self) -> dict[str, Any]:
         return super().describe() | {"parameters": {"benign": self.benign}}
 
-    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
-        texts = [_text(Random(seed), self.benign) for seed in seeds]
-        return [Completion(text, len(text.split())) for text in texts]
+    def answer(self, asked: Iterator[Asked], told: Told) -> None:
+        for one in asked:
+            text = _text(Random(one.seed), self.benign)
+            told(one.number, Completion(text, len(text.split()), len(one.system.split()) + len(one.user.split())))
 
 
 def _text(rng: Random, benign: float) -> str:

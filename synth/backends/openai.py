@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sparring.errors import SparringError
+from sparring.generation import Asked, Told
 from sparring.openai import Server
 from sparring.protocols import Completion
 
@@ -27,18 +28,21 @@ class OpenAI(Server, Backend):
         super().__post_init__()
         self.check_url()
 
-    def answer(
-        self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], schema: Mapping[str, Any] | None = None
-    ) -> list[Completion]:
-        bodies = [self._body(prompt, seed, schema) for prompt, seed in zip(prompts, seeds, strict=True)]
-        return self.post("chat/completions", bodies, self._completion)
+    def answer(self, asked: Iterator[Asked], told: Told, schema: Mapping[str, Any] | None = None) -> None:
+        numbers: list[int] = []
 
-    def _body(self, prompt: tuple[str, str], seed: int, schema: Mapping[str, Any] | None) -> dict[str, Any]:
-        system, user = prompt
+        def bodies() -> Iterator[dict[str, Any]]:
+            for one in asked:
+                numbers.append(one.number)
+                yield self._body(one, schema)
+
+        self.post_each("chat/completions", bodies(), self._completion, lambda i, answer: told(numbers[i], answer))
+
+    def _body(self, one: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
         return {
-            "model": self.model, "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
-            "max_tokens": self.max_new_tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": seed,
+            "model": self.model, "messages": [{"role": "system", "content": one.system}, {"role": "user", "content": one.user}],
+            "max_tokens": self.max_new_tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": one.seed,
             **({"response_format": form} if schema else {}),
         }  # fmt: skip
 
@@ -46,7 +50,8 @@ class OpenAI(Server, Backend):
         try:
             reply = json.loads(body)
             text = reply["choices"][0]["message"]["content"] or ""
-            return Completion(text, (reply.get("usage") or {}).get("completion_tokens") or 0)
+            used = reply.get("usage") or {}
+            return Completion(text, used.get("completion_tokens") or 0, used.get("prompt_tokens") or 0)
         except (ValueError, KeyError, IndexError, TypeError):
             fault = f"{self.base_url}: expected JSON with choices[0].message.content, got something else"
             raise SparringError(fault) from None

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from random import Random
 from typing import Any, ClassVar
 
 from sparring.causal import CausalLM, by_length
+from sparring.generation import Asked, Told
 from sparring.protocols import Completion
 
 from .base import LocalBackend
 
+WINDOW = 16  # batches that prompts of like length are looked for in
 CANDIDATES = 1000  # the nucleus is looked for among so many likeliest tokens
 
 
@@ -23,6 +26,7 @@ class Transformers(CausalLM, LocalBackend):
     """
 
     name: ClassVar[str] = "transformers"
+    package: ClassVar[str] = "transformers"
 
     batch_size: int = 16
     device: str = "auto"
@@ -36,14 +40,14 @@ class Transformers(CausalLM, LocalBackend):
             said["revision"] = getattr(self._model.config, "_commit_hash", None)
         return said
 
-    def answer(self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int]) -> list[Completion]:
-        chats = [self._chat(system, user) for system, user in prompts]
-        answers: dict[int, Completion] = {}
+    def answer(self, asked: Iterator[Asked], told: Told) -> None:
         with self._limited_threads():
-            for chunk in by_length(chats, self.batch_size):
-                found = self._generate([chats[i] for i in chunk], [seeds[i] for i in chunk])
-                answers.update(zip(chunk, found, strict=True))
-        return [answers[i] for i in range(len(chats))]
+            while window := list(islice(asked, WINDOW * self.batch_size)):
+                chats = [self._chat(one.system, one.user) for one in window]
+                for chunk in by_length(chats, self.batch_size):
+                    found = self._generate([chats[i] for i in chunk], [window[i].seed for i in chunk])
+                    for i, answer in zip(chunk, found, strict=True):
+                        told(window[i].number, answer)
 
     def _generate(self, chats: list[str], seeds: list[int]) -> list[Completion]:
         import torch
@@ -54,12 +58,13 @@ class Transformers(CausalLM, LocalBackend):
         sampler = [Sampler(draws, start, self.temperature, self.top_p)] if self.temperature > 0 else []
         with torch.inference_mode():
             out = self._model.generate(**inputs, generation_config=self._settings, logits_processor=sampler)
-        return [self._completion(ids) for ids in out[:, start:].tolist()]
+        read = inputs["attention_mask"].sum(1).tolist()
+        return [self._completion(ids, n) for ids, n in zip(out[:, start:].tolist(), read, strict=True)]
 
-    def _completion(self, ids: list[int]) -> Completion:
+    def _completion(self, ids: list[int], read: int) -> Completion:
         ends = [i for i, token in enumerate(ids) if token in self._settings.eos_token_id]
         length = ends[0] if ends else len(ids)
-        return Completion(self._tokenizer.decode(ids[:length], skip_special_tokens=True), length)
+        return Completion(self._tokenizer.decode(ids[:length], skip_special_tokens=True), length, read)
 
     @cached_property
     def _settings(self) -> Any:

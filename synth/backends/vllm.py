@@ -1,10 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import Any, ClassVar
 
 from sparring.causal import VllmModel
+from sparring.generation import Asked, Told
 from sparring.protocols import Completion
 
 from .base import LocalBackend
@@ -12,9 +14,11 @@ from .base import LocalBackend
 
 @dataclass(kw_only=True)
 class VLLM(VllmModel, LocalBackend):
-    """vLLM inside this process, offline: the whole call is one batch that the engine schedules itself."""
+    """vLLM inside this process, offline. The engine has twice the sequences that it runs at once, and gets the next as one is
+    done: it never waits, and what a kill costs is bounded."""
 
     name: ClassVar[str] = "vllm"
+    package: ClassVar[str] = "vllm"
     feature: ClassVar[str] = "LLM generation with vLLM"
     guided: ClassVar[bool] = True
 
@@ -33,20 +37,37 @@ class VLLM(VllmModel, LocalBackend):
         said["parameters"]["dtype"] = self.dtype
         return said
 
-    def answer(
-        self, prompts: Sequence[tuple[str, str]], seeds: Sequence[int], schema: Mapping[str, Any] | None = None
-    ) -> list[Completion]:
-        from vllm import SamplingParams
+    def answer(self, asked: Iterator[Asked], told: Told, schema: Mapping[str, Any] | None = None) -> None:
+        engine, flying, ids = self._engine.llm_engine, dict[str, int](), count()
+        try:
+            while True:
+                for one in islice(asked, 2 * self.batch_size - len(flying)):
+                    name = f"sparring-{next(ids)}"
+                    engine.add_request(name, {"prompt_token_ids": self._ids(one)}, self._sampling(one, schema))
+                    flying[name] = one.number
+                if not flying:
+                    return
+                for found in engine.step():
+                    if found.finished:
+                        read, (out, *_) = found.prompt_token_ids or (), found.outputs
+                        told(flying.pop(found.request_id), Completion(out.text, len(out.token_ids), len(read)))
+        finally:
+            if flying:  # something went wrong: the engine is not to go on with them
+                engine.abort_request(list(flying))
 
-        chats = [[{"role": "system", "content": s}, {"role": "user", "content": u}] for s, u in prompts]
+    def _ids(self, one: Asked) -> list[int]:
+        return self._tokenizer(self._chat(one.system, one.user), add_special_tokens=False)["input_ids"]
+
+    def _sampling(self, one: Asked, schema: Mapping[str, Any] | None) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
         held: dict[str, Any] = {}
         if schema:
             from vllm.sampling_params import StructuredOutputsParams
 
             held["structured_outputs"] = StructuredOutputsParams(json=dict(schema))
-        sampling = [
-            SamplingParams(max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=seed, **held)
-            for seed in seeds
-        ]
-        found = self._engine.chat(chats, sampling, use_tqdm=False)
-        return [Completion(f.outputs[0].text, len(f.outputs[0].token_ids)) for f in found]
+        return SamplingParams(
+            max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=one.seed,
+            output_kind=RequestOutputKind.FINAL_ONLY, **held,
+        )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Files that are there whole or not at all, on a disk that may lose power: written aside, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+
+def put_file(path: pathlib.Path, data: bytes, *, durable: bool = True) -> None:
+    """Without `durable` it may be gone after a loss of power, never in part after a kill."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_bytes(data)
+        if durable:
+            sync(aside)
+        os.replace(aside, path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def files(path: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def sync(path: pathlib.Path) -> None:
+    """A file, or every file of a folder."""
+    for file in files(path):
+        with open(file, "rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def sync_folder(folder: pathlib.Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
