@@ -165,10 +165,11 @@ def reachable(ctx: Context) -> tuple[Values, ...]:
     allowed = [c for c in ctx.policy.categories if c.may_generate]
     rows = [r for r in ctx.corpus.by("train", violating=True) if any(r.label_name == c.name for c in allowed)]
     clauses, languages = ({value for r in rows for value in axis(r)} for axis in (clause, language))
-    written = [part.id for c in allowed for part in c.clauses]
-    if ctx.job.synth.model:
+    written: list[str] = []
+    if ctx.job.synth.model and ctx.job.medium is TEXTS:  # a generator of images is asked for a label, not for a clause
+        written = [part.id for c in allowed for part in c.clauses]
         languages.add(ctx.policy.language)
-    named = dict.fromkeys([*sorted(clauses), *(written if ctx.job.synth.model else ())])
+    named = dict.fromkeys([*sorted(clauses), *written])
     return tuple(named), tuple(ctx.families), tuple(sorted(languages))
 
 

@@ -60,7 +60,7 @@ def verdict(summary: Summary) -> list[Markup]:
         said.append(say("Clean F1 is <strong>{}</strong>.", start.figure))
     frozen = rate_of(last, "asr_frozen")
     if frozen and len(rounds) > 1:
-        said.append(say("Of the texts that beat round 0, <strong>{}</strong> still pass.", frozen.percent))
+        said.append(say("Of the samples that beat round 0, <strong>{}</strong> still pass.", frozen.percent))
     gated = [r for r in rounds if r.get("promoted") is not None]
     if gated:
         passed = [str(r.get("round")) for r in gated if r["promoted"]]
@@ -240,7 +240,7 @@ def _raw_above_valid(s: Summary) -> Iterator[Advice]:
     raw, valid = rate_of(s["rounds"][-1], "asr_fresh"), rate_of(s["rounds"][-1], "valid_asr_fresh")
     if raw and valid and raw.value - valid.value >= GAP:
         text = (
-            "Raw ASR is {}, valid ASR {}: the difference are texts that a normaliser gives away, that strayed too far from "
+            "Raw ASR is {}, valid ASR {}: the difference are samples that a normaliser gives away, that strayed too far from "
             "what they came from, or in which a judge sees no violation any more. Go by the valid figure."
         )
         yield tell("watch", "attack", text, raw.percent, valid.percent)

@@ -25,7 +25,7 @@ def test_the_verdict_is_made_from_the_figures(summary):
         "In round 0, an attacker with 50 queries gets 58% [49–66%] of caught violations past the classifier while they "
         "still violate; after 3 rounds 12% [6.6–18%].",
         "Clean F1 went from 0.953 to 0.951.",
-        "Of the texts that beat round 0, 3.8% still pass.",
+        "Of the samples that beat round 0, 3.8% still pass.",
         "Promoted: rounds 1, 2, 3.",
         "Worst operator on benign rows: leet, 3.1% false positives.",
     ]
@@ -71,7 +71,7 @@ RULES = [
     ("attack", {f"{LAST}/by_family": {}}, "watch: The attacker still gets 12% through. Spar on."),
     ("attack", {f"{LAST}/valid_asr_fresh": around(0.4)}, "learnt (3.8% of them pass) but new ones are found (40%)"),
     ("attack", {f"{LAST}/valid_asr_fresh": around(0.1, 60)}, "watch: Only 60 held-out seeds were attacked"),
-    ("attack", {f"{LAST}/asr_fresh": around(0.3)}, "watch: Raw ASR is 30%, valid ASR 12%: the difference are texts"),
+    ("attack", {f"{LAST}/asr_fresh": around(0.3)}, "watch: Raw ASR is 30%, valid ASR 12%: the difference are samples"),
     ("benign", {f"{PERTURBED}/worst": around(0.08)}, "act: leet on benign rows raises 8.0% false positives (limit 5%)"),
     ("clean", {f"{LAST}/clean/f1": around(0.92)}, "act: Robustness was paid for with clean quality: F1 fell by 0.033"),
     ("data", {}, "act: 37 rows of your data may carry a wrong label."),
