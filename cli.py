@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparring.publishing import command as publishing
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -151,27 +153,6 @@ def retrain(job: JobPath, round: Round = 0) -> None:
     Example: sparring retrain examples/sms_spam.yaml --round 0
     """
     _spar(job, (round, "retrain"))
-
-
-@app.command()
-def publish(
-    job: JobPath,
-    round: Annotated[int | None, typer.Option("--round", help="The round's dataset; without it the last one's.")] = None,
-    push: Annotated[str | None, typer.Option("--push", help="Push to this Hugging Face dataset, ORG/NAME.")] = None,
-    public: Annotated[bool, typer.Option("--public", help="Make the pushed dataset public; it is private otherwise.")] = False,
-) -> None:
-    """Write the dataset of a round to disk, and push it in one commit if asked to; private unless told otherwise.
-
-    Example: sparring publish examples/sms_spam.yaml --push my-org/sms-spam-hard
-    """
-    from sparring import hub, jobs, publish
-
-    settings = jobs.load(job)
-    number = settings.retrainings if round is None else round
-    folder = publish.folder(_spar(job, (number, "publish")), number)
-    typer.echo(f"dataset  {folder}")
-    if push:
-        typer.echo(f"pushed   {hub.push(folder, push, private=not public).url}")
 
 
 @app.command()
@@ -355,6 +336,9 @@ def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False)
     elif until is None:
         display.summary(folder)
     return folder
+
+
+app.add_typer(publishing.app(_spar), name="publish")
 
 
 def main() -> None:

@@ -124,7 +124,7 @@ async def post(
                 if found.status not in (408, 429) and found.status < 500:
                     return found
                 said = f"status {found.status} {message(found.body)}".strip()
-                wait = _retry_after(reply.headers.get("Retry-After"), wait)
+                wait = retry_after(reply.headers.get("Retry-After"), wait)
         except (TimeoutError, *lost) as error:
             said = str(error) or type(error).__name__
     raise NoReply(f"expected an answer within {retries + 1} tries; the last gave {said}")
@@ -148,7 +148,7 @@ def message(body: str) -> str:
         return ""
 
 
-def _retry_after(header: str | None, wait: float) -> float:
+def retry_after(header: str | None, wait: float) -> float:
     """The seconds that `Retry-After` asks for, as a number or a date; `wait` when it says nothing."""
     try:
         return max(float(header or ""), 0.0)

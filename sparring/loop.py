@@ -10,10 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from . import lineage, measure, publish, retrain, summary
+from . import lineage, measure, retrain, summary
 from .arms import control_arms
 from .context import Context, Event, Progress, open_context
 from .jobs import Job
+from .publishing import write as publish
 from .record import Record, digest, to_table
 from .results import AttackResult
 from .retrain import Gate, Side, Trained

@@ -68,6 +68,15 @@ class Category(_Strict):
         return self
 
 
+class Publishing(_Strict):
+    """What no published row may hold, beside tokens and keys, which none may: Sparring finds addresses and numbers by their
+    form, and the names of real people only as they are listed here."""
+
+    emails: Literal["allow", "refuse"] = "allow"
+    phones: Literal["allow", "refuse"] = "allow"
+    names: tuple[Annotated[str, pydantic.StringConstraints(strip_whitespace=True, min_length=3)], ...] = ()
+
+
 class Policy(_Strict):
     """`labels` is append-only: benign, then the categories in the order of the file."""
 
@@ -79,6 +88,7 @@ class Policy(_Strict):
     allowed: tuple[str, ...] = ()
     ambiguity: tuple[str, ...] = ()
     payload: tuple[str, ...] = ()  # regular expressions of what a violating sample needs to work, beside the built-in ones
+    publish: Publishing = Publishing()
 
     @pydantic.model_validator(mode="after")
     def _check(self) -> Policy:
@@ -100,7 +110,8 @@ class Policy(_Strict):
 
     @property
     def content_hash(self) -> str:
-        return digest(self)
+        """Over all that says what violates; what may be published changes no label."""
+        return digest(self.model_dump(mode="json", exclude={"publish"}))
 
     def category(self, name: str) -> Category:
         for category in self.categories:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -156,8 +156,13 @@ def from_table(table: pa.Table) -> list[Record]:
 
 def features(policy: Policy) -> Features:
     """The schema as `datasets.Features`, with the policy's labels as a `ClassLabel`."""
+    return features_of(policy.labels)
+
+
+def features_of(labels: Sequence[str]) -> Features:
+    """`features` by the list of labels alone."""
     from datasets import Audio, ClassLabel, Features, Image, Video
 
     found = Features.from_arrow_schema(SCHEMA.remove_metadata())
-    found.update(label=ClassLabel(names=list(policy.labels)), image=Image(), audio=Audio(), video=Video())
+    found.update(label=ClassLabel(names=list(labels)), image=Image(), audio=Audio(), video=Video())
     return found

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from . import publish
 from .context import Context
 from .errors import JobError, SparringError
 from .metrics import operating_point
 from .protocols import violation_scores
+from .publishing import write as publish
 from .record import BENIGN, Record, digest
 from .store import source_of
 from .targets import encoder, scores

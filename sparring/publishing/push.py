@@ -1,0 +1,245 @@
+"""A dataset folder into a repository: its parts take the place of their earlier selves, everything else stays."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ..errors import DataError, UserError
+from ..policy import Policy
+from ..record import SCHEMA
+from . import descent, events, licences, manifest, remote, scan
+from .events import ERASED, RESTORED, TOMBSTONES, WITHDRAWN
+from .manifest import Manifest, Shard, Side
+from .remote import Change, Done, Head
+from .shards import sha256, without
+from .write import about, side
+
+_KEYS = ["id", "content_hash", "label_name", "policy_version"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`leave_out`: rows that the scan finds are left out, instead of ending the push. `policy`: says what the scan looks for
+    beside tokens and keys. `accept`: licences whose terms for mixing do not bind the owners."""
+
+    policy: Policy | None = None
+    leave_out: bool = False
+    accept: Sequence[str] = ()
+
+
+def push(
+    folder: Path, repo_id: str, *,
+    private: bool = True, confirmed: str | None = None, revision: str | None = None, message: str | None = None,
+    endpoint: str | None = None, options: Options | None = None,
+) -> Done:  # fmt: skip
+    """Adds the dataset at `folder` to the branch `revision` (main) in one commit, and tags the version.
+
+    A part (a job's real rows, or one of its rounds) that the repository holds already is replaced, so that a smaller one
+    leaves nothing stale; other parts stay. A row that is missing from its replaced part gets a tombstone; what was erased
+    before, and what was made from it, stays out; a row that another part holds is not added twice.
+
+    A public dataset is gated: people ask for access; `confirmed` must repeat `repo_id`. Raises `DataError` when Sparring did
+    not write the folder or rows hold secrets, `UserError` as `remote.edit` does and where licences forbid the mixture,
+    `SparringError` when the hub does not do its part.
+    """
+    if not private and confirmed != repo_id:
+        raise UserError(
+            f"{repo_id}: expected a confirmation to make it public, the repository's own name; got {confirmed or 'none'}. "
+            "Nothing was pushed. Fix: repeat the name, `--confirm ORG/NAME`, or leave `--public` out"
+        )
+    options = options or Options()
+    local = checked(folder)
+    token = remote.login()
+    rules = scan.Scan(options.policy, literals=[token])
+    with tempfile.TemporaryDirectory() as aside:
+        tries = iter(range(1_000_000))
+
+        def build(head: Head) -> Change:
+            place = Path(aside) / str(next(tries))
+            place.mkdir()
+            return _Merge(head, folder, local, place, rules, options, message).change()
+
+        return remote.edit(repo_id, build, private=private, revision=revision, endpoint=endpoint)
+
+
+class _Merge:
+    """What a push makes of a head. Sets of ids are held for the shards that changed, never the rows."""
+
+    def __init__(
+        self, head: Head, folder: Path, local: Manifest, aside: Path, rules: scan.Scan, options: Options, message: str | None
+    ):
+        self.head, self.folder, self.local, self.aside = head, folder, local, aside
+        self.rules, self.options, self.message = rules, options, message
+        self.there = head.manifest
+        known = self.there.shards if self.there else {}
+        self.mine = {path: shard for path, shard in known.items() if shard.part in local.parts}
+        self.others = {path: shard for path, shard in known.items() if shard.part not in local.parts}
+        self.left_out = {"erased": 0, "there already": 0, "found by the scan": 0}
+
+    def change(self) -> Change:
+        labels = self._labels()
+        past = events.past(self.head.table("tombstones", self.aside))
+        shards, files = self._shards(past.ids(ERASED))
+        changed = [path for path, shard in shards.items() if self.mine.get(path) != shard]
+        stale = [path for path, shard in self.mine.items() if shards.get(path) != shard]
+        added, withdrawn, changes = self._compare(changed, stale, files)
+        back = past.ids(WITHDRAWN) & added
+        said = events.events(withdrawn, WITHDRAWN, "not in the part that was pushed again")
+        said += events.events(back, RESTORED, "in the part that was pushed again")
+        known = self._known_labels()
+        versions = self._own_labels(known)
+        versions += events.relabelled(changes, [*known, *versions])
+        sides = dict(self.there.sides) if self.there else {}
+        for name, rows, schema in (("tombstones", said, TOMBSTONES), ("labels", versions, events.LABELS)):
+            if rows:
+                path = f"{name}/{self.head.next_version:05d}.parquet"
+                side(self.aside / path, events.table(rows, schema))
+                sides[path], files[path] = about(self.aside / path, name), self.aside / path
+        now = past.after(said)
+        people = {row["id"] for row in [*known, *versions] if row["who"].startswith("person-")}
+        found = self.local.model_copy(
+            update={
+                "name": self.there.name if self.there else self.local.name,
+                "labels": labels,
+                "shards": dict(sorted({**self.others, **shards}.items())),
+                "sides": dict(sorted(sides.items())),
+                "checked": len(people - {id for id, what in now.what.items() if what != RESTORED}),
+                "gone": now.gone(),
+                "facts": dict(sorted({**(self.there.facts if self.there else {}), **self.local.facts}.items())),
+                "accepted": tuple(sorted({*(self.there.accepted if self.there else ()), *self.options.accept})),
+            }
+        )
+        if not found.shards:
+            raise DataError(f"{self.folder}: every row of it is left out, nothing was pushed")
+        licences.check(found)
+        counts = {"rows": found.rows, "added": len(added), "withdrawn": len(withdrawn), "relabelled": len(changes)}
+        counts |= {f"left out, {why}": n for why, n in self.left_out.items() if n}
+        return Change(found, files, self.message or f"{len(added)} rows by Sparring", counts)
+
+    def _labels(self) -> tuple[str, ...]:
+        """The longer of the two lists of labels; one must continue the other."""
+        ours = self.local.labels
+        if not self.there:
+            return ours
+        theirs = self.there.labels
+        if self.local.policy != self.there.policy or ours[: len(theirs)] != theirs[: len(ours)]:
+            raise UserError(
+                f"{self.head.repo_id}: expected rows under its policy {self.there.policy} with the labels {', '.join(theirs)} "
+                f"(more may follow); got {self.local.policy} with {', '.join(ours)}. Fix: another repository"
+            )
+        return max(ours, theirs, key=len)
+
+    def _shards(self, erased: set[str]) -> tuple[dict[str, Shard], dict[str, Path]]:
+        """The shards as they are to stand, and the files of those that the repository lacks."""
+        shards = dict(self.local.shards)
+        files = {path: self.folder / path for path in shards}
+        todo = [path for path, shard in shards.items() if self.mine.get(path) != shard]
+        if not todo:
+            return shards, {}
+        gone = pa.array([], pa.string())
+        if erased:
+            own = [pq.read_table(file, columns=descent.COLUMNS) for file in files.values()]
+            gone = pa.array(sorted(descent.closure(own, erased)), pa.string())
+        held = _ids(self.head.columns(path, ["id"]) for path in self.others)
+        findings: list[scan.Finding] = []
+        for path in todo:
+
+            def drop(table: pa.Table) -> pa.Array:
+                masks = [descent.touched(table, gone), pc.is_in(table["id"], value_set=held)]
+                found = list(self.rules.rows(table))
+                if self.options.leave_out:
+                    masks.append(scan.mask(table, {f.id for f in found}))
+                out = masks[0]
+                for why, mask in zip(self.left_out, masks, strict=False):
+                    self.left_out[why] += pc.sum(mask).as_py() or 0
+                    out = pc.or_(out, mask)
+                kept = {f.id for f in found} - set(table["id"].filter(out).to_pylist()) if found else set()
+                findings.extend(f for f in found if f.id in kept)
+                return out
+
+            (self.aside / path).parent.mkdir(parents=True, exist_ok=True)
+            left = without(files[path], self.aside / path, drop, shards[path])
+            if left is None:
+                del shards[path], files[path]
+            elif left is not shards[path]:
+                shards[path], files[path] = left, self.aside / path
+        if findings:
+            raise DataError(
+                f"{self.folder}: rows hold what must not be published: {scan.told(findings)}. Nothing was pushed. "
+                "Fix: take them out of the source and run again, or leave them out of the push (`--leave-out`)"
+            )
+        return shards, files
+
+    def _compare(
+        self, changed: list[str], stale: list[str], files: dict[str, Path]
+    ) -> tuple[set[str], set[str], list[tuple[str, str, str, str]]]:
+        """Ids that are new, ids that are gone, and (id, old label, new label, policy version) where the label is another."""
+        before = _rows(self.head.columns(path, _KEYS) for path in stale)
+        after = _rows(pq.read_table(files[path], columns=_KEYS) for path in changed)
+        both = before.keys() & after.keys()
+        if other := sorted(id for id in both if before[id][0] != after[id][0]):
+            raise DataError(
+                f"{self.folder}: expected each id to keep its content for ever; {len(other)} have another "
+                f"({', '.join(other[:3])}). Nothing was pushed. Fix: give a changed row a key of its own"
+            )
+        moved = [(id, before[id][1], after[id][1], after[id][2]) for id in sorted(both) if before[id][1] != after[id][1]]
+        return set(after) - both, set(before) - both, moved
+
+    def _known_labels(self) -> list[dict[str, str]]:
+        table = self.head.table("labels", self.aside)
+        return table.to_pylist() if table is not None else []
+
+    def _own_labels(self, known: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        """Versions out of the folder's table that the repository lacks."""
+        paths = [path for path, one in self.local.sides.items() if one.table == "labels"]
+        own = [row for path in paths for row in pq.read_table(self.folder / path).to_pylist()]
+        have = {tuple(row.values()) for row in known}
+        first = {row["id"] for row in known if row["who"] == "origin"}
+        return [row for row in own if tuple(row.values()) not in have and not (row["who"] == "origin" and row["id"] in first)]
+
+
+def _ids(tables: Iterable[pa.Table]) -> pa.Array:
+    chunks = [chunk for table in tables for chunk in table["id"].chunks]
+    return pa.chunked_array(chunks, pa.string()).combine_chunks()
+
+
+def _rows(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str, str]]:
+    """id -> (content hash, label, policy version)."""
+    return {row["id"]: (row["content_hash"], row["label_name"], row["policy_version"]) for t in tables for row in t.to_pylist()}
+
+
+def checked(folder: Path) -> Manifest:
+    """The manifest of a folder that `write.stream` wrote, once its files were found to be what the manifest says."""
+
+    def bad(came: str) -> DataError:
+        return DataError(
+            f"{folder}: expected a dataset folder by Sparring ({manifest.CARD}, {manifest.NAME}, data/*.parquet); "
+            f"{came}. Fix: give a folder such as runs/NAME/round-03/dataset, or have the run write it again"
+        )
+
+    found = manifest.read(folder)
+    if not (folder / manifest.CARD).is_file():
+        raise bad(f"it holds no {manifest.CARD}")
+    if not found.shards:
+        raise bad("it holds no shard")
+    files: dict[str, Shard | Side] = {**found.shards, **found.sides}
+    here = {str(p.relative_to(folder)) for p in folder.rglob("*.parquet")}
+    if odd := sorted(here ^ files.keys()):
+        raise bad(f"{odd[0]} is {'not in its manifest' if odd[0] in here else 'missing'}")
+    for path, known in files.items():
+        if sha256(folder / path) != known.sha256:
+            raise bad(f"{path} is not the file that its manifest tells of")
+    for path in found.shards:
+        if not manifest.SHARD.fullmatch(path) or not pq.read_schema(folder / path).equals(SCHEMA):
+            raise bad(f"{path} does not hold Sparring's records")
+    ids = _ids(pq.read_table(folder / path, columns=["id"]) for path in found.shards)
+    if twice := len(ids) - pc.count_distinct(ids).as_py():
+        raise bad(f"{twice} of its ids stand twice")
+    return found
