@@ -10,6 +10,7 @@ PARTS: dict[str, dict[str, str]] = {
         "vllm": f"{_BACKENDS}.vllm:VLLM",
     },
     "image_model": {
+        "diffusion": f"{_IMAGES}.diffusion:Diffusion",
         "dummy": f"{_IMAGES}.dummy:Dummy",
         "flyer": f"{_IMAGES}.flyer:Flyer",
         "tiny": f"{_IMAGES}.tiny:Tiny",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,13 +54,14 @@ class Guided:
         """A copy of a diffusers scheduler whose `step` is guided; not of one that steps several times for a timestep."""
         import torch
 
-        guided = copy.copy(scheduler)
-        total, begin = len(scheduler.timesteps), getattr(scheduler, "begin_index", None) or 0
+        guided, first = copy.copy(scheduler), []
         objective = self.objective([b.label for b in briefs])
 
+        @functools.wraps(scheduler.step)  # pipelines look at its signature
         def step(prediction: Any, t: Any, sample: Any, *given: Any, **settings: Any) -> Any:
-            now = _index(guided, t)
-            if self.skip <= now - begin and now < total - self.unguided and not (now - begin) % self.every:
+            now, last = _index(guided, t), len(guided.timesteps) - self.unguided
+            first.append(now)
+            if first[0] + self.skip <= now < last and not (now - first[0]) % self.every:
                 a, b = estimate(guided, t)
                 with torch.enable_grad():
                     clean = (a * sample.detach().float() + b * prediction.detach().float()).requires_grad_()
