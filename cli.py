@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparring.commands import runs as _runs
 from sparring.publishing import command as publishing
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from sparring.stages import Stages
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(_runs.app, name="runs")
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -324,9 +326,10 @@ def stages(job: Job) -> Stages:
 
 
 def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
-    from sparring import jobs, loop
+    from sparring import jobs, loop, telemetry
     from sparring.console import Display
 
+    telemetry.start()
     job = jobs.load(path)
     console = _console(stderr=json)
     with Display(console, job.retrainings) as display:

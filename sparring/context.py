@@ -106,6 +106,7 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
         store.open_run(runs / job.name, check.identity(job, rules), repaired=_told(progress)) as run,
         Ledger(runs / ".ledger", told=run.log.write) as ledger,
     ):
+        progress = _logged(progress, run)
         progress(Event("data", 0, 0, 1))
         policy_text = (job.base / job.policy).read_text(encoding="utf-8")
         run.unit("policy.yaml", rules.content_hash, lambda aside: _write_text(aside, policy_text))
@@ -113,6 +114,17 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
         yield Context(job, rules, corpus, run, judges, embedder, progress, ledger, Meter(job.limits, run))
+
+
+def _logged(progress: Progress, run: Run) -> Progress:
+    """Each event to the log as well, numbers and names alone."""
+
+    def show(event: Event) -> None:
+        told = {"stage": event.stage.replace(" ", "-"), "round": event.round, "done": event.done, "total": event.total}
+        run.log.write("progress", {**event.counts, **told})
+        progress(event)
+
+    return show
 
 
 def _told(progress: Progress) -> Callable[[str], None]:

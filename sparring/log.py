@@ -10,7 +10,10 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
+
+from . import __version__, telemetry
 
 FILE = "log.jsonl"
 # Fields that may hold a word; a text of a data set or a model is in none of them.
@@ -26,7 +29,8 @@ _NAME = re.compile(r"[\w.:/@+=-]{1,120}")
 
 
 class Log:
-    """Appends events. A line that can't be written (a full disk) is dropped: the work itself says what is wrong."""
+    """Appends events; as a context, how it ended. A line that can't be written (a full disk) is dropped: the work itself says
+    what is wrong."""
 
     def __init__(self, folder: pathlib.Path, *, repaired: Callable[[str], None] = lambda event: None):
         self._repaired = repaired
@@ -40,11 +44,22 @@ class Log:
             "seconds": round(time.monotonic() - self._started, 3),  # since the start; no clock that jumps moves it
             "process": os.getpid(), "event": event, **told,
         }  # fmt: skip
+        telemetry.event(event)
         with contextlib.suppress(OSError), open(self.path, "a", encoding="utf-8") as file:
             file.write(("" if self._whole else "\n") + json.dumps(line, ensure_ascii=True) + "\n")
             self._whole = True
         if event in REPAIRS:
             self._repaired(event)
+
+    def __enter__(self) -> Self:
+        self.write("started", {"version": __version__})
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.write("ended")
+        elif kind is not GeneratorExit:  # the message may repeat a user's row: the class and the exit code are enough
+            self.write("failed", {"error": kind.__name__, "code": getattr(error, "exit_code", 1)})
 
 
 def read(folder: pathlib.Path) -> list[dict[str, Any]]:

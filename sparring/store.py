@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from . import disk
+from . import disk, telemetry
 from .errors import JobError
 from .lease import Lease, held
 from .log import Log
@@ -60,7 +60,8 @@ class Run:
             self.log.write("made_again", {"unit": path, "damaged": self._known[path]["key"] == wanted})
         started = time.monotonic()
         aside = self._aside / path.replace("/", "-")
-        make(aside)
+        with telemetry.span("unit", unit=path):
+            make(aside)
         disk.sync(aside)
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.is_dir():
@@ -73,6 +74,7 @@ class Run:
         self._commit(entry | {"job": self._job, "spent": spent})
         self.units_done += 1
         self.log.write("unit", {"unit": path, "took": entry["seconds"]})
+        telemetry.unit(float(str(entry["seconds"])), path)
         return final
 
     def keeps(self, path: str, key: Any = None) -> bool:
@@ -96,6 +98,7 @@ class Run:
         """Counts what work cost; it is on the disk with the next unit."""
         for counter in (self.spent, self._unit):
             counter.update(spent)
+        telemetry.spent(spent)
 
     def since_commit(self) -> float:
         """Seconds that stand in no entry yet."""
@@ -147,7 +150,7 @@ def open_run(
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = Log(folder, repaired=repaired)
-    with held(folder, log.write) as lease:
+    with held(folder, log.write) as lease, log, telemetry.span("run", run=folder.name):
         _claim(folder, identity, log)
         yield Run(folder, lease, log, _whole(identity))
 

@@ -1,0 +1,1 @@
+"""Sub-apps of the `sparring` command, each thin: cli.py adds them."""
