@@ -23,6 +23,7 @@ PARTS = {
     "image_attack": {
         "corrupt": "redteam.images.corrupt:Corrupt",
         "guided": "redteam.images.attack:GuidedDiffusion",
+        "redraw": "redteam.images.redraw:Redraw",
     },
     "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},
     "image_criterion": {"nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},

@@ -65,7 +65,10 @@ PARTS = {
         "minilm": "sparring.embed:MiniLM",
         "wordllama": "sparring.embed:WordLlamaEmbedder",
     },
-    "image_target": {"net": "sparring.targets.image_net:ImageNet"},
+    "image_target": {
+        "net": "sparring.targets.image_net:ImageNet",
+        "reader": "sparring.targets.reader:Reader",
+    },
     "image_embedder": {"pixels": "sparring.pixels:Pixels"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
