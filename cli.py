@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparring.commands import runs as _runs
+from sparring.commands import schedule as _schedule
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(_runs.app, name="runs")
+app.add_typer(_schedule.app, name="schedule")
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -35,7 +37,7 @@ def run(job: JobPath, json: Json = False) -> None:
 
     Example: sparring run examples/sms_spam.yaml
     """
-    _spar(job, None, json)
+    _spar(job, None, json, fresh=True)
 
 
 @app.command()
@@ -331,7 +333,7 @@ def _console(*, stderr: bool = False) -> Console:
     return Console(width=None if sys.stdout.isatty() else 160, stderr=stderr, markup=False, emoji=False)
 
 
-def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False, *, fresh: bool = False) -> pathlib.Path:
     from mining import stage as mining
     from redteam import stage as redteam
     from sparring import jobs, loop, telemetry
@@ -340,7 +342,7 @@ def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False)
     from synth import stage as synth
 
     telemetry.start()
-    job = jobs.load(path)
+    job = jobs.load(path, fresh=fresh)
     console = _console(stderr=json)
     with Display(console, job.retrainings) as display:
         folder = loop.run(job, Stages(synth, redteam, mining), display.show, until=until)
