@@ -125,9 +125,10 @@ import subprocess
 
 try:
     from airflow.sdk import dag, task
-except ImportError:  # Airflow 2
+    from airflow.sdk.exceptions import AirflowFailException
+except ImportError:  # before Airflow 3
     from airflow.decorators import dag, task
-from airflow.exceptions import AirflowException, AirflowFailException
+    from airflow.exceptions import AirflowFailException
 
 
 @dag(
@@ -144,7 +145,7 @@ def sparring():
         if code == 2:
             raise AirflowFailException("sparring: the input is wrong (exit code 2)")
         if code:
-            raise AirflowException(f"sparring ended with {{code}}")
+            raise RuntimeError(f"sparring ended with {{code}}")
 
     run()
 
