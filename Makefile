@@ -48,8 +48,14 @@ test-vllm: .venv-vllm/done  ## run the real vLLM engine, in an environment of it
 	.venv-vllm/bin/python -m pip uninstall --yes torchvision torchaudio torchcodec  # built for another torch: they break its import
 	touch $@
 
+.venv-airflow/done:
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --upgrade pip
+	.venv-airflow/bin/python -m pip install --quiet apache-airflow==3.3.2
+	touch $@
+
 bench: install   ## measure against peers, each in an environment of its own: all, or NAME=attack; then write docs/benchmarks.md
-	@for name in $(or $(NAME),attack selfplay mining label_issues); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in $(or $(NAME),attack selfplay mining label_issues generate); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python docs/make_benchmarks.py
 
 lint: install    ## ruff, mypy, import-linter
@@ -59,4 +65,4 @@ lint: install    ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 clean:           ## remove the environments and runs
-	rm -rf .venv .venv-vllm .venv-peers runs
+	rm -rf .venv .venv-airflow .venv-vllm .venv-peers runs

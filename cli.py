@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sparring.commands import runs as _runs
+from sparring.commands import schedule as _schedule
 from sparring.publishing import command as publishing
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(_runs.app, name="runs")
+app.add_typer(_schedule.app, name="schedule")
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -39,7 +41,7 @@ def run(job: JobPath, json: Json = False) -> None:
 
     Example: sparring run examples/sms_spam.yaml
     """
-    _spar(job, None, json)
+    _spar(job, None, json, fresh=True)
 
 
 @app.command()
@@ -325,12 +327,12 @@ def stages(job: Job) -> Stages:
     return Stages(images if job.data.image else texts, redteam, mining)
 
 
-def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False) -> pathlib.Path:
+def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False, *, fresh: bool = False) -> pathlib.Path:
     from sparring import jobs, loop, telemetry
     from sparring.console import Display
 
     telemetry.start()
-    job = jobs.load(path)
+    job = jobs.load(path, fresh=fresh)
     console = _console(stderr=json)
     with Display(console, job.retrainings) as display:
         folder = loop.run(job, stages(job), display.show, until=until)

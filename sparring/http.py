@@ -102,9 +102,10 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def post(
-    session: aiohttp.ClientSession, url: str, body: Any, *, retries: int, backoff: float, rng: Random, pace: Pace | None = None
+    session: aiohttp.ClientSession, url: str, body: Any, *, retries: int, backoff: float, seed: Any, pace: Pace | None = None
 ) -> Reply:
-    """The answer to a JSON body. `backoff` seconds before the first retry, doubled each time. Raises `NoReply`.
+    """The answer to a JSON body. `backoff` seconds before the first retry, doubled each time and spread by `seed`. Raises
+    `NoReply`.
 
     A redirect is an answer and is not followed: it would take the headers, and the key in them, along.
     """
@@ -113,20 +114,19 @@ async def post(
     wait, said = 0.0, ""
     lost = aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, aiohttp.ClientResponseError
     for i in range(retries + 1):
-        await asyncio.sleep(min(wait, LONGEST_WAIT))
+        if i:
+            await asyncio.sleep(min(wait, LONGEST_WAIT))
         if pace:
             await pace.turn()
-        # Spread, so that requests that were refused together do not come back together.
-        wait = backoff * 2**i * rng.uniform(0.5, 1.5)
         try:
             async with session.post(url, json=body, allow_redirects=False) as reply:
                 found = Reply(reply.status, await reply.text(errors="replace"))
                 if found.status not in (408, 429) and found.status < 500:
                     return found
                 said = f"status {found.status} {message(found.body)}".strip()
-                wait = retry_after(reply.headers.get("Retry-After"), wait)
+                wait = retry_after(reply.headers.get("Retry-After"), _spread(backoff * 2**i, seed, i))
         except (TimeoutError, *lost) as error:
-            said = str(error) or type(error).__name__
+            said, wait = str(error) or type(error).__name__, _spread(backoff * 2**i, seed, i)
     raise NoReply(f"expected an answer within {retries + 1} tries; the last gave {said}")
 
 
@@ -146,6 +146,11 @@ def message(body: str) -> str:
         return str(json.loads(body)["error"]["message"])[:200]
     except (ValueError, KeyError, TypeError):
         return ""
+
+
+def _spread(wait: float, seed: Any, i: int) -> float:
+    """Requests that were refused together are not to come back together."""
+    return wait * Random(f"{seed} {i}").uniform(0.5, 1.5)
 
 
 def retry_after(header: str | None, wait: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -169,6 +170,7 @@ OF_IMAGES: dict[str, dict[str, Any]] = {
 
 class Job(_Strict):
     name: Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+    series: bool = False  # each `run` after a finished one is a new run, NAME-0002, with the next seed
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
     rounds: Annotated[int, pydantic.Field(ge=0, le=100)] = 3  # retrainings
     threads: Count = 1
@@ -216,7 +218,25 @@ class Job(_Strict):
         return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits"})
 
 
-def load(path: str | pathlib.Path) -> Job:
-    """Reads a job file. Raises `JobError` with every fault, a line each; `check.inputs` looks at what it refers to."""
+def load(path: str | pathlib.Path, *, fresh: bool = False) -> Job:
+    """Reads a job file. Raises `JobError` with every fault, a line each; `check.inputs` looks at what it refers to.
+
+    A job with `series` is that of its newest run, or with `fresh` of the next one where that is finished.
+    """
     path = pathlib.Path(path)
-    return read_model(Job, path, JobError).model_copy(update={"base": path.parent})
+    job: Job = read_model(Job, path, JobError).model_copy(update={"base": path.parent})
+    return _numbered(job, fresh=fresh) if job.series else job
+
+
+def stem(job: Job) -> str:
+    """The job's name without the number of a run of a series."""
+    return job.name.rpartition("-")[0] if job.series else job.name
+
+
+def _numbered(job: Job, *, fresh: bool) -> Job:
+    pattern = re.compile(re.escape(job.name) + r"-(\d{4,})")
+    found = {int(m[1]): p for p in pathlib.Path(job.runs).glob(f"{job.name}-*") if (m := pattern.fullmatch(p.name))}
+    number = max(found, default=1)
+    if fresh and number in found and (found[number] / "summary.json").exists():
+        number += 1
+    return job.model_copy(update={"name": f"{job.name}-{number:04d}", "seed": job.seed + number - 1})

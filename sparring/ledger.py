@@ -187,7 +187,7 @@ class Ledger:
         else:
             path, file = self._new_segment(int(paths[-1].stem) + 1 if paths else 0)
         body = path.read_bytes()
-        whole = max((end for _, end, _ in _frames(body)), default=0)
+        whole = max((end for _, end, _ in frames(body)), default=0)
         if whole < len(body):
             self._told("ledger_cut", {"segment": path.name, "bytes": len(body) - whole})
             os.ftruncate(file.fileno(), whole)
@@ -206,7 +206,7 @@ class Ledger:
 
     def _scan(self, segment: pathlib.Path) -> None:
         body, last = segment.read_bytes(), 0
-        for start, end, keys in _frames(body):
+        for start, end, keys in frames(body):
             if start > last:
                 self._told("ledger_damaged", {"segment": segment.name, "bytes": start - last})
             place = segment, start
@@ -272,7 +272,7 @@ def _checksum(rows: int, size: int, body: bytes | memoryview) -> bytes:
     return found.digest()
 
 
-def _frames(body: bytes) -> Iterator[tuple[int, int, list[bytes]]]:
+def frames(body: bytes) -> Iterator[tuple[int, int, list[bytes]]]:
     """(start, end, keys) of each whole frame; what lies between them is damaged, what follows the last is unfinished."""
     view, at = memoryview(body), body.find(_MAGIC)
     while at >= 0:
@@ -290,7 +290,7 @@ def _frames(body: bytes) -> Iterator[tuple[int, int, list[bytes]]]:
 
 def _rows(frame: bytes) -> dict[bytes, Any] | None:
     """The rows of one frame by key; None where it is not whole."""
-    found = next(_frames(frame), None)
+    found = next(frames(frame), None)
     if found is None or found[0] != 0:
         return None
     _, end, keys = found

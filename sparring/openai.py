@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import http
@@ -51,7 +50,7 @@ class Server:
         async def ask(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
             number, body = work
             try:
-                reply = await http.post(session, url, body, retries=self.retries, backoff=self.backoff, rng=Random(number))
+                reply = await http.post(session, url, body, retries=self.retries, backoff=self.backoff, seed=number)
             except http.NoReply as error:
                 raise SparringError(f"{self.base_url}: {self._without_key(str(error))}") from None
             if reply.status != 200:

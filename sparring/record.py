@@ -22,7 +22,7 @@ SPLITS = ("train", "validation", "judge", "test")
 
 def digest(*parts: Any) -> str:
     """24 hex digits over the canonical JSON of `parts`: the one hash behind every id and key."""
-    blob = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    blob = _CANONICAL.encode(parts)
     return hashlib.blake2b(blob.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
@@ -34,6 +34,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return hashlib.blake2b(value, digest_size=12).hexdigest()
     raise TypeError(f"expected plain data to hash, got {type(value).__name__}")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from sparring.text import near_pairs
 from . import prompts, writer
 from .writer import SeedWriter
 
-SHARD = 256  # samples
+SHARD = 2048  # samples; a kill costs none of them, what was written stands in the ledger
 BLOCK = 16  # of them that share a seed and are told apart from one another
 EXAMPLES = 24  # training rows that a category's prompts draw on, a round
 TOLD = 64  # answers between two events of progress

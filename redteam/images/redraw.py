@@ -15,8 +15,8 @@ from ..engine import Attack, Candidate, Search, Seed
 
 
 class Redraw(Attack):
-    """Reads what stands in an image and sets it anew: another font, layout, contrast, warp and spelling each time, as spammers do
-    with a flyer that was blocked.
+    """Reads what stands in an image and sets it anew: another font, layout, contrast, warp and spelling each time, as is
+    done with a flyer that was blocked.
 
     Asks for scores alone. Needs a generator that sets text (`flyer`), of the seeds' size; what OCR misreads stands misread in
     what is drawn, and the judge decides whether the words are still there.

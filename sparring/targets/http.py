@@ -4,7 +4,6 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from random import Random
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
@@ -171,7 +170,7 @@ class _Call:
         body = _fill(self.s.request, texts)
         try:
             reply = await http.post(
-                session, self.url, body, retries=retries, backoff=self.s.backoff, rng=Random(texts[0]), pace=self.target._pace
+                session, self.url, body, retries=retries, backoff=self.s.backoff, seed=texts[0], pace=self.target._pace
             )
         except http.NoReply as error:
             raise _Failed(str(error)) from None

@@ -27,7 +27,7 @@ class Reader(TrainableTarget):
     kind = "reader"
 
     class Settings(BaseTarget.Settings):
-        target: dict[str, Any] = {"kind": "sklearn"}
+        target: dict[str, Any] = pydantic.Field({"kind": "sklearn"})
         side: Count = ocr.SIDE
         level: Literal["none", "unicode", "deobfuscate"] = "deobfuscate"  # of canonical form, before the text is classified
         remember: pydantic.PositiveInt = 20_000  # images
