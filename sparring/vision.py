@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 LARGEST = 64_000_000  # pixels; more is refused before anything is decoded
+# What is opened; anything else, such as EPS, would hand the file to programs outside, or to readers that few people test.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
+# What Pillow's readers raise on files with flipped bits; RuntimeError is AVIF's way, TypeError happens to TIFF's.
+_DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, TypeError)
 SHOWN = 50_000_000  # pixels of an image that is opened for a preview
 
 
@@ -24,19 +29,30 @@ def opened(data: bytes) -> Any:
     stands on white. Raises what Pillow raises, and `DecompressionBombError` above 64 million pixels."""
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(data)) as found:
+    with Image.open(io.BytesIO(data), formats=_formats()) as found:
         if found.width * found.height > LARGEST:
             raise Image.DecompressionBombError(f"{found.width} x {found.height} pixels")
         turned = ImageOps.exif_transpose(found)
-        if turned.mode.startswith("I"):  # 16 bits: a plain conversion would clip, not scale
+        if turned.mode[0] in "IF":  # 16 bits, or floats: a plain conversion would clip, not scale
             import numpy as np
 
-            turned = Image.fromarray((np.asarray(turned, np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+            values = np.nan_to_num(np.asarray(turned, np.float64))
+            scale = 1 / 257 if turned.mode != "F" else 255 if values.max() <= 1 else 1
+            turned = Image.fromarray((values * scale).round().clip(0, 255).astype(np.uint8))
         if "A" in turned.getbands() or "transparency" in turned.info:
             seen = Image.new("RGBA", turned.size, "white")
             seen.alpha_composite(turned.convert("RGBA"))
             turned = seen
         return turned.convert("L" if turned.mode in ("1", "L") else "RGB")
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow was built with."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def fault(data: Any) -> str:
@@ -56,7 +72,7 @@ def _tried(data: Any) -> tuple[Any, str]:
         return None, "no image that can be read"
     except Image.DecompressionBombError:
         return None, "image too large"
-    except (OSError, ValueError, SyntaxError):
+    except _DAMAGED:
         return None, "damaged image"
 
 
@@ -137,7 +153,7 @@ def thumbnail(data: bytes, side: int) -> Thumbnail:
             if large:
                 return Thumbnail(why=f"an image of {found.width} x {found.height} pixels, too large for a preview")
         small = opened(data).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (*_DAMAGED, Image.DecompressionBombError):
         return Thumbnail(why="an image that cannot be read")
     scale = side / max(small.size)
     width, height = (max(1, round(edge * scale)) for edge in small.size)
