@@ -14,6 +14,7 @@ import typer
 from sparring.commands import runs as _runs
 from sparring.commands import schedule as _schedule
 from sparring.publishing import command as publishing
+from synth.app import app as synth_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(_runs.app, name="runs")
 app.add_typer(_schedule.app, name="schedule")
+app.add_typer(synth_app, name="synth")
 JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -53,7 +55,7 @@ def attack(job: JobPath, round: Round = 0) -> None:
     _spar(job, (round, "attack"))
 
 
-@app.command()
+@synth_app.command("job", hidden=True)
 def synth(job: JobPath, round: Round = 0) -> None:
     """Have the job's language model write violating samples, and the filter judge keep those that violate.
 

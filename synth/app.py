@@ -1,0 +1,73 @@
+"""What `sparring synth` does beside a job: each command parses, makes one library call, renders."""
+
+from __future__ import annotations
+
+import json as _json
+import pathlib
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+
+class OrJob(TyperGroup):
+    """A group whose commands stand beside a job file: what is no command's name goes to `job`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        named = args and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named or not args else ["job", *args])
+
+
+app = typer.Typer(cls=OrJob, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def _about() -> None:
+    """Make samples: with a job file its language model writes, and the filter judge keeps what violates.
+
+    Example: sparring synth examples/sms_spam.yaml
+
+    Example: sparring synth train images/ --out generator
+    """
+
+
+@app.command()
+def train(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder with a subfolder of images for each label, a parquet file, or hf://ORG/NAME.", metavar="IMAGES"
+        ),
+    ],
+    out: Annotated[pathlib.Path, typer.Option(help="Folder for the generator, or for the adapter; must not be there.")] = (
+        pathlib.Path("generator")
+    ),
+    image: Annotated[str, typer.Option(help="Column of images.")] = "image",
+    label: Annotated[str, typer.Option(help="Column of labels.")] = "label",
+    split: Annotated[str | None, typer.Option(help="Split to read of a data set on the hub.")] = None,
+    size: Annotated[int, typer.Option(help="Side in pixels, divisible by 4; images are resized to it.", min=8)] = 28,
+    colour: Annotated[bool, typer.Option("--colour", help="Three channels instead of grey.")] = False,
+    epochs: Annotated[int, typer.Option(help="Passes over the images.", min=1)] = 5,
+    model: Annotated[str | None, typer.Option(help="A diffusers model to fine-tune by LoRA instead; needs a GPU.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of LoRA.", min=1)] = 500,
+    rank: Annotated[int, typer.Option(help="Rank of LoRA.", min=1)] = 16,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Train a small diffusion model on images of yours (`tiny`), or a LoRA adapter for a large one with --model.
+
+    Example: sparring synth train images/ --out generator --size 28
+    """
+    from .images import command
+
+    def told(done: int, total: int) -> None:
+        if not done % max(1, total // 20):
+            typer.echo(f"{done} of {total}", err=True)
+
+    columns = {"image": image, "label": label, "split": split}
+    if model:
+        found = command.adapt(source, out, model, columns, steps=steps, rank=rank, seed=seed, progress=told)
+    else:
+        options = {"size": size, "channels": 3 if colour else 1, "epochs": epochs, "seed": seed}
+        found = command.train(source, out, columns, options, progress=told)
+    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(f"{key:24} {value}" for key, value in found.items()))
