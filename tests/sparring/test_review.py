@@ -129,7 +129,7 @@ def test_agreement_with_the_audit_is_counted_on_the_rows_that_it_judged(run, she
         flipped = [i % 3 == 0 for i in range(len(table))]  # this audit passes nearly everything: make it differ
         table = [results.dataclasses.replace(r, audit=r.audit and not f) for r, f in zip(table, flipped, strict=True)]
         pq.write_table(results.to_table(table), shard)
-        verdict |= {(int(shard.parts[-3][-2:]), r.seed_id, r.text): r.audit for r in table if r.status == "success"}
+        verdict |= {(int(shard.parts[-3][-2:]), r.seed_id, r.content): r.audit for r in table if r.status == "success"}
     made = [r for r in records(run).values() if r.id in ids(run).values() and r.origin == "synthetic"]
     audit = [verdict[r.round, r.parent_ids[0], r.text] for r in made]
     assert set(audit) == {True, False}
