@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from sparring import registry
 from sparring.embed import unit
 from sparring.errors import DataError
 from sparring.protocols import decided
+from sparring.spool import Spool
 from sparring.stored import Stored
 
 from .. import hard, pool, slices
@@ -30,6 +31,7 @@ from .read import Rows
 from .result import Curve, MiningResult, Slice
 
 Told = Callable[[str], None]
+EMBEDDED = 1024  # rows at a time
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
 NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
@@ -83,11 +85,19 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
         return unit(rows.vectors), "given"
     if rows.images is not None:
         made = registry.make("image_embedder", embedder if embedder in registry.names("image_embedder") else "pixels")
-        return made.encode(rows.images), made.name
+        return _encoded(made, rows.images), made.name
     if rows.texts is None:
         raise DataError("expected vectors for rows without texts or images. Fix: --vectors FILE.npy")
     model = registry.make("embedder", embedder)
-    return (Stored(model, cache) if cache else model).encode(rows.texts), model.name
+    return Stored(model, cache).encode(rows.texts) if cache else _encoded(model, rows.texts), model.name
+
+
+def _encoded(model: Any, items: Sequence[Any]) -> np.ndarray:
+    """(n, d), of `EMBEDDED` rows at a time: all of them may be more than memory holds."""
+    out = np.empty((len(items), model.dim), np.float32)
+    for start in range(0, len(items), EMBEDDED):
+        out[start : start + EMBEDDED] = model.encode(items[start : start + EMBEDDED])
+    return out
 
 
 def mine(
@@ -178,7 +188,7 @@ def _slices(
         order = np.r_[rows.benign, np.delete(np.arange(p.shape[1]), rows.benign)]
         said = order[decided(p[:, order], s.threshold)]
     kept = np.flatnonzero((rows.labels >= 0) & ~found.flagged & ~np.isnan(p).any(1))
-    texts = [rows.texts[i] for i in kept] if rows.texts is not None else None
+    texts = rows.texts.taken(kept) if isinstance(rows.texts, Spool) else rows.texts and [rows.texts[i] for i in kept.tolist()]
     told = slices.find(
         said[kept] != rows.labels[kept], group[kept], vectors=vectors[kept], texts=texts, seed=s.seed,
         attributes={name: values[kept] for name, values in rows.attributes.items()},
