@@ -45,8 +45,8 @@ class Rows:
 
     `number` (n,) is the row's place in the source; `labels` (n,) int into `names`, -1 where there is none; `benign` the number
     of the harmless label, None where the labels know none. `texts` or `images` (encoded files), or neither: they stand on disk
-    and are read a row at a time; `vectors` (n, d) and `scores` (n, k) as the user has them; `lineage` (n,) int; `attributes`
-    name -> (n,) str. `rejected`: (place, reason).
+    and are read a row at a time; `vectors` (n, d) and `scores` (n, k) as the user has them, `dynamics` (n, k) the mean
+    probabilities over the epochs of a training; `lineage` (n,) int; `attributes` name -> (n,) str. `rejected`: (place, reason).
     """
 
     source: str
@@ -62,6 +62,7 @@ class Rows:
     lineage: np.ndarray | None = None
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     rejected: tuple[tuple[int, str], ...] = ()
+    dynamics: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,14 +75,15 @@ class Rows:
 
 def read(
     source: Any, columns: Columns, *, split: str | None = None, names: Sequence[str] = (), benign: str | None = None,
-    vectors: np.ndarray | None = None, scores: np.ndarray | None = None, scratch: pathlib.Path | None = None,
+    vectors: np.ndarray | None = None, scores: np.ndarray | None = None, dynamics: np.ndarray | None = None,
+    scratch: pathlib.Path | None = None,
 ) -> Rows:  # fmt: skip
     """`source` is a path, a folder, a data set's name on the hub, a `datasets.Dataset`, or a mapping of columns.
 
-    `names` fixes the labels and their order (a policy's); without it a `ClassLabel`'s order or the alphabet's holds. `vectors`
-    and `scores` may be arrays, or memory maps, in the source's order. Texts and images are copied to a file without a name in
-    the folder `scratch`, by default the system's for such files. Raises `DataError` where the source as a whole is at fault;
-    single faulty rows are set apart in `rejected`.
+    `names` fixes the labels and their order (a policy's); without it a `ClassLabel`'s order or the alphabet's holds. `vectors`,
+    `scores` and `dynamics` may be arrays, or memory maps, in the source's order. Texts and images are copied to a file without
+    a name in the folder `scratch`, by default the system's for such files. Raises `DataError` where the source as a whole is at
+    fault; single faulty rows are set apart in `rejected`.
     """
     data, name = opened(source, split)
     columns = _guessed(columns, data)
@@ -112,7 +114,7 @@ def read(
         _array(vectors, data, columns.vectors, rows, "vectors"), _array(scores, data, columns.scores, rows, "scores"),
         _lineage(found.columns[columns.lineage], rows) if columns.lineage else None,
         {a: np.array([str(v) for v in found.columns[a]])[rows] for a in columns.attributes},
-        tuple(sorted(rejected.items())),
+        tuple(sorted(rejected.items())), _array(dynamics, data, None, rows, "dynamics"),
     )  # fmt: skip
 
 
