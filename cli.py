@@ -87,6 +87,19 @@ def mine(
     key: Annotated[str | None, typer.Option(help="Column of ids of your own; else a hash of the content.")] = None,
     vectors: Annotated[str | None, typer.Option(help="Embeddings you have: a column, or a .npy file.")] = None,
     scores: Annotated[str | None, typer.Option(help="The classifier's scores, in the labels' order: a column or .npy.")] = None,
+    dynamics: Annotated[
+        pathlib.Path | None,
+        typer.Option(help="A .npy of mean probabilities over training epochs, (rows, labels): a view more."),
+    ] = None,
+    target: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Your classifier, a job file or a saved target's folder: its scores, and how often disguises turn them."
+        ),
+    ] = None,
+    guard: Annotated[
+        pathlib.Path | None, typer.Option(help="Settings of an `llm_guard` as YAML: its verdict on rows in dispute.")
+    ] = None,
     lineage: Annotated[str | None, typer.Option(help="Column that names rows of one origin; they stay together.")] = None,
     attribute: Annotated[list[str] | None, typer.Option(help="Column to look for slices in; may be repeated.")] = None,
     benign: Annotated[str | None, typer.Option(help="The harmless label, where no policy says it.")] = None,
@@ -147,7 +160,7 @@ def mine(
     mined = command.run(
         source[0], columns, out, policy=policy, split=split[0] if split else None, benign=benign, embedder=embedder,
         settings=mine.Settings(budget=budget, rare=rare, threshold=threshold, plantings=plantings, seed=seed),
-        tasks=tasks, told=lambda what: console.print(what, style="dim"), **files,
+        tasks=tasks, dynamics=dynamics, target=target, guard=guard, told=lambda what: console.print(what, style="dim"), **files,
     )  # fmt: skip
     typer.echo(_json.dumps(mined.result.summary(), indent=1, default=str) if json else "\n".join(command.lines(mined)))
 

@@ -102,13 +102,18 @@ def telling_words(texts: Sequence[str], member: np.ndarray, most: int = WORDS) -
     (Monroe et al. 2008, https://doi.org/10.1093/pan/mpn018)."""
     inside: Counter[str] = Counter()
     outside: Counter[str] = Counter()
-    for text, is_in in zip(texts, member, strict=True):
-        (inside if is_in else outside).update(set(_WORD.findall(text.lower())))
-    total, n, m = inside + outside, sum(inside.values()), sum(outside.values())
+    m = 0
+    for i in np.flatnonzero(member).tolist():
+        inside.update(set(_WORD.findall(texts[i].lower())))
+    for i in np.flatnonzero(~member).tolist():  # of these, words that no member has are counted and not kept
+        words = set(_WORD.findall(texts[i].lower()))
+        m += len(words)
+        outside.update(words & inside.keys())
+    n = sum(inside.values())
     weight = min(1.0, 500 / max(1, n + m))
 
     def z(word: str) -> float:
-        prior, all_prior = weight * total[word], weight * (n + m)
+        prior, all_prior = weight * (inside[word] + outside[word]), weight * (n + m)
         a, b = inside[word] + prior, outside[word] + prior
         odds = math.log(a / max(n + all_prior - a, 1e-9)) - math.log(b / max(m + all_prior - b, 1e-9))
         return odds / math.sqrt(1 / a + 1 / b)

@@ -15,9 +15,11 @@ from . import refs
 from .embed import unit
 from .errors import DataError, ReferenceNotFound
 from .protocols import Embedder
+from .spool import parts
 
 DIGEST = 16  # bytes of a text's hash
-BATCH = 4096  # new texts between two writes: what a killed process has to embed again
+BATCH = 4096  # new texts between two writes, at most: what a killed process has to embed again
+CHARACTERS = 1 << 23  # of them
 
 
 class Stored:
@@ -63,16 +65,18 @@ class Stored:
             self._places = np.concatenate(places)[first]
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, d) float32 unit rows, in the order of the texts."""
-        wanted = np.array([_digest(text) for text in texts], f"S{DIGEST}")
-        new = dict(zip(wanted.tolist(), texts, strict=True))
-        for known in wanted[self._find(wanted) >= 0].tolist():
-            new.pop(known, None)
-        fresh = list(new)
-        for start in range(0, len(fresh), BATCH):
-            part = fresh[start : start + BATCH]
-            self._write(part, unit(self._inner.encode([new[digest] for digest in part])))
-        if fresh:
+        """(n, d) float32 unit rows, in the order of the texts, of which only a part is held at a time."""
+        raw, length = bytearray(), np.zeros(len(texts), np.int64)
+        for i, text in enumerate(texts):
+            raw += _digest(text)
+            length[i] = len(text)
+        wanted = np.frombuffer(raw, f"S{DIGEST}")
+        digests, first = np.unique(wanted, return_index=True)
+        fresh = np.sort(first[self._find(digests) < 0])
+        for rows in parts(length[fresh] + CHARACTERS // BATCH, CHARACTERS):
+            part = fresh[rows].tolist()
+            self._write(wanted[part], unit(self._inner.encode([texts[i] for i in part])))
+        if len(fresh):
             self.refresh()
         out = np.empty((len(texts), self.dim), np.float32)
         shard, row = self._places[self._find(wanted)].T if len(texts) else np.zeros((2, 0), np.int64)
@@ -87,10 +91,10 @@ class Stored:
         known[known] = self._digests[at[known]] == wanted[known]
         return np.where(known, at, -1)
 
-    def _write(self, digests: list[bytes], vectors: np.ndarray) -> None:
+    def _write(self, digests: np.ndarray, vectors: np.ndarray) -> None:
         key = uuid.uuid4().hex
         _save(self.folder / f"{key}.npy", vectors.astype(np.float32))
-        _save(self.folder / f"{key}.digests.npy", np.array(digests, f"S{DIGEST}"))
+        _save(self.folder / f"{key}.digests.npy", digests)
 
     def _claim(self) -> None:
         path, mine = self.folder / "model.json", {"model": self.model, "dim": self.dim}

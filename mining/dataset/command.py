@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from sparring.errors import UserError
 
 from ..duplicates.leakage import Leakage, Side, leakage
 from ..labels.verdicts import ACTIONS
-from . import labelstudio
+from . import asked, labelstudio
 from . import read as reading
 from .mine import Settings, embedded, mine
 from .read import Columns, Rows
@@ -36,32 +36,57 @@ class Mined:
 def run(
     source: Any, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
     split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
-    scores: pathlib.Path | None = None, embedder: str = "minilm", tasks: bool = False,
+    scores: pathlib.Path | None = None, dynamics: pathlib.Path | None = None, target: pathlib.Path | None = None,
+    guard: pathlib.Path | None = None, embedder: str = "minilm", tasks: bool = False,
     told: Callable[[str], None] = lambda what: None,
 ) -> Mined:  # fmt: skip
     """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings; with
-    `tasks` also Label Studio's, of all queues and then the rows to label next."""
+    `tasks` also Label Studio's, of all queues and then the rows to label next.
+
+    `target` is a job file or the folder of a saved target, whose threshold then holds; `guard` a file of a guard's settings."""
     rules = policies.load(policy) if policy else None
     names = rules.labels if rules else ()
-    if next(p for p in (out, *out.parents) if p.exists()).is_file():
+    there = next(p for p in (out, *out.parents) if p.exists())
+    if there.is_file():
         raise UserError(f"{out}: expected a folder to write to, found a file in its place. Fix: --out FOLDER")
+    classifier = asked.target_at(target) if target else None
+    settings = replace(settings, threshold=classifier.threshold) if classifier else settings
+    model = asked.guard_at(guard, rules) if guard else None
     told(f"reading {source if isinstance(source, (str, pathlib.Path)) else 'what is in memory'}")
     rows = reading.read(
-        source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores)
+        source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores),
+        dynamics=_array(dynamics), scratch=there,
     )  # fmt: skip
-    result = mine(rows, embedder=embedder, settings=settings, cache=out / "embeddings", told=told)
+    result = mine(
+        rows, embedder=embedder, settings=settings, cache=out / "embeddings", target=classifier, guard=model, told=told
+    )
     if rules:
         result = replace(result, facts={**result.facts, "policy": rules.name, "policy version": rules.version})
     told("writing")
     table = result.write(out)
-    texts = dict(zip(rows.ids, rows.texts, strict=True)) if rows.texts is not None else None
-    images = dict(zip(rows.ids, rows.images, strict=True)) if rows.images is not None else None
-    report, asked = write_report(result, out / "report.html", texts=texts, images=images), None
+    texts, images = (_ById(rows.ids, held) if held is not None else None for held in (rows.texts, rows.images))
+    report, put = write_report(result, out / "report.html", texts=texts, images=images), None
     if tasks:
         ids = list(dict.fromkeys([id for label in result.labels for id in result.queue(label)] + result.selected))
         version = rules.version if rules else ""
-        asked = labelstudio.write_tasks(result, ids, out / "tasks", texts=texts, images=images, policy_version=version)
-    return Mined(result, table, report, asked)
+        put = labelstudio.write_tasks(result, ids, out / "tasks", texts=texts, images=images, policy_version=version)
+    return Mined(result, table, report, put)
+
+
+class _ById(Mapping[str, Any]):
+    """What rows hold, by their ids; read when it is asked for."""
+
+    def __init__(self, ids: Sequence[str], held: Sequence[Any]):
+        self._row, self._held = {id: i for i, id in enumerate(ids)}, held
+
+    def __getitem__(self, id: str) -> Any:
+        return self._held[self._row[id]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
 
 
 def decide(folder: pathlib.Path, export: pathlib.Path) -> labelstudio.Decisions:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,8 @@ import numpy as np
 from sparring import registry
 from sparring.embed import unit
 from sparring.errors import DataError
-from sparring.protocols import decided
+from sparring.protocols import Target, decided
+from sparring.spool import Spool
 from sparring.stored import Stored
 
 from .. import hard, pool, slices
@@ -24,12 +26,13 @@ from ..labels.verdicts import Verdicts
 from ..labels.views import Views
 from ..selection.base import Pool
 from ..selection.select import Selection, select
-from . import near, table
+from . import asked, near, table
 from .near import Near
 from .read import Rows
 from .result import Curve, MiningResult, Slice
 
 Told = Callable[[str], None]
+EMBEDDED = 1024  # rows at a time
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
 NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
@@ -83,21 +86,30 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
         return unit(rows.vectors), "given"
     if rows.images is not None:
         made = registry.make("image_embedder", embedder if embedder in registry.names("image_embedder") else "pixels")
-        return made.encode(rows.images), made.name
+        return _encoded(made, rows.images), made.name
     if rows.texts is None:
         raise DataError("expected vectors for rows without texts or images. Fix: --vectors FILE.npy")
     model = registry.make("embedder", embedder)
-    return (Stored(model, cache) if cache else model).encode(rows.texts), model.name
+    return Stored(model, cache).encode(rows.texts) if cache else _encoded(model, rows.texts), model.name
+
+
+def _encoded(model: Any, items: Sequence[Any]) -> np.ndarray:
+    """(n, d), of `EMBEDDED` rows at a time: all of them may be more than memory holds."""
+    out = np.empty((len(items), model.dim), np.float32)
+    for start in range(0, len(items), EMBEDDED):
+        out[start : start + EMBEDDED] = model.encode(items[start : start + EMBEDDED])
+    return out
 
 
 def mine(
     rows: Rows, *, embedder: str = "minilm", settings: Settings | None = None, cache: pathlib.Path | None = None,
-    told: Told = lambda what: None,
+    target: Target | None = None, guard: Target | None = None, told: Told = lambda what: None,
 ) -> MiningResult:  # fmt: skip
     """Duplicates, label issues, verdicts, hardness, slices, what to label next and what a review is worth.
 
     The same rows in another order give the same result. `told` hears what is being done. Without labels, or with one label
-    alone, what needs labels is left out and `notes` say so.
+    alone, what needs labels is left out and `notes` say so. A `target` gives scores where there are none, and says how often
+    disguises turn its decision; a `guard` gives its verdict on rows that the views dispute.
     """
     s = settings or Settings()
     told(f"embedding {len(rows):,} rows")
@@ -108,11 +120,23 @@ def mine(
     sources = rows.attributes.get("source")
     plan = removal.plan(close.evidence, rows.ids, rows.benign_first, sources=None if sources is None else sources.tolist())
     notes, given = list(close.notes), rows.labels >= 0
+    if target is not None:
+        told("asking the target")
+        rows = asked.scored(rows, target)
     scores, apart = _scores(rows)
     found: LabelIssues | None = None
     if len(np.unique(rows.labels[given])) > 1:
         told("views and label issues")
-        found = issues.find(vectors, rows.labels, close.group, seed=s.seed, classes=len(rows.names), scores=scores)
+        extra = {"dynamics": rows.dynamics} if rows.dynamics is not None else {}
+        find = functools.partial(
+            issues.find, vectors, rows.labels, close.group, seed=s.seed, classes=len(rows.names), scores=scores
+        )
+        found = find(extra=extra)
+        if guard is not None:
+            told("asking the guard")
+            said_by = asked.judged(rows, guard, found, seed=s.seed)
+            notes += [f"the guard is not heard: {said_by.note}"] if said_by.note else []
+            found = find(extra={**extra, "guard": said_by.probabilities}) if not said_by.note else found
         notes += found.views.notes
     else:
         notes.append("rows of two labels at least are needed for label issues, hardness and slices: they are left out")
@@ -123,19 +147,31 @@ def mine(
         found=found if given.sum() >= FEW else None,
         protected=~plan.removed,
     )  # fmt: skip
+    turns: dict[str, Any] = {}
     hardness, negatives = np.full(len(rows), np.nan, np.float32), np.zeros(0, np.int64)
     if found:
         hardness = hard.hardness(said.probabilities, rows.labels, vectors).value
+        if target is not None:
+            turned = asked.flips(rows, target, hardness, threshold=s.threshold, seed=s.seed)
+            hardness = hard.hardness(said.probabilities, rows.labels, vectors, flips=turned).value
+            turns["share of disguises that turn the target's decision, of the hardest rows"] = _mean(turned)
         if rows.benign is not None:
             violates = None if apart is None else np.nan_to_num(1 - apart[:, rows.benign])
             negatives = hard.hard_negatives(vectors, rows.benign_first, NEGATIVES, scores=violates).rows
     told("slices, and what to label next")
     worse = _slices(rows, vectors, close.group, found, apart, s) if found else ()
     selection, facts, more = _next(rows, vectors, said, apart, s)
-    curves, f1, errors = _worth(rows, vectors, close.group, found, s, told)
+    curves, f1, errors, unplayed = _worth(rows, vectors, close.group, found, s, told)
+    notes += [f"what a review is worth was not measured: {unplayed}"] if unplayed else []
     everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection)
     made = table.made(everything, worse, budget=s.queue)
-    facts = {"embedder": model, "groups of near duplicates": int((np.bincount(close.group) > 1).sum()), **close.facts, **facts}
+    facts = {
+        "embedder": model,
+        "groups of near duplicates": int((np.bincount(close.group) > 1).sum()),
+        **close.facts,
+        **facts,
+        **turns,
+    }
     if found is not None and apart is None:
         facts["slices are of"] = "the views' own errors, out of fold: no scores of a target were given"
     return MiningResult(
@@ -178,7 +214,7 @@ def _slices(
         order = np.r_[rows.benign, np.delete(np.arange(p.shape[1]), rows.benign)]
         said = order[decided(p[:, order], s.threshold)]
     kept = np.flatnonzero((rows.labels >= 0) & ~found.flagged & ~np.isnan(p).any(1))
-    texts = [rows.texts[i] for i in kept] if rows.texts is not None else None
+    texts = rows.texts.taken(kept) if isinstance(rows.texts, Spool) else rows.texts and [rows.texts[i] for i in kept.tolist()]
     told = slices.find(
         said[kept] != rows.labels[kept], group[kept], vectors=vectors[kept], texts=texts, seed=s.seed,
         attributes={name: values[kept] for name, values in rows.attributes.items()},
@@ -200,11 +236,15 @@ def _next(
     notes: list[str] = []
     if s.rare is not None and rare is None:
         raise DataError(f"expected the rare label out of {', '.join(rows.names)}; got {s.rare!r}. Fix: --rare")
-    if apart is not None and len(open) and len(known) and rows.benign == 0:
-        unscored = np.isnan(apart[known]).any(1)
-        held = pool.Labelled(vectors[known[~unscored]], apart[known[~unscored]], rows.labels[known[~unscored]])
+    seen = apart
+    if len(open) and len(said.names) and (apart is None or 2 * np.isnan(apart[open]).any(1).sum() > len(open)):
+        seen = said.mean
+        notes.append("most unlabelled rows have no score of a target: they are judged by the views, out of fold")
+    if seen is not None and len(open) and len(known) and rows.benign == 0:
+        unscored = np.isnan(seen[known]).any(1)
+        held = pool.Labelled(vectors[known[~unscored]], seen[known[~unscored]], rows.labels[known[~unscored]])
         found = pool.examine(
-            vectors[open], apart[open], s.threshold, s.budget, labelled=held, rare=rare, strategy=s.strategy, audit=s.audit,
+            vectors[open], seen[open], s.threshold, s.budget, labelled=held, rare=rare, strategy=s.strategy, audit=s.audit,
             near=s.near_cosine, seed=s.seed,
         )  # fmt: skip
         facts["near misses"] = [rows.ids[i] for i in open[found.near_misses][:20]]
@@ -213,15 +253,19 @@ def _next(
             facts["precision at the threshold, unlabelled rows"] = _estimate(share.precision)
         if found.drift.vectors:
             facts["drift, AUC of telling unlabelled from labelled"] = round(found.drift.vectors.auc, 4)
-        return found.next.among(open), facts, list(found.notes)
+        return found.next.among(open), facts, [*notes, *found.notes]
     p = said.mean if len(said.names) else None
-    asked = open if len(open) else known
-    inner = Pool(vectors[asked], None if p is None else p[asked], rare=rare if p is not None else None)
+    choice = open if len(open) else known
+    inner = Pool(vectors[choice], None if p is None else p[choice], rare=rare if p is not None else None)
     strategy = s.strategy if p is not None else "facility_location"
     if strategy != s.strategy:
         notes.append(f"without labels to learn from, rows are selected by {strategy}")
     chosen = select(inner, s.budget, strategy, audit=s.audit, near=s.near_cosine, seed=s.seed)
-    return chosen.among(asked), facts, notes
+    return chosen.among(choice), facts, notes
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return round(float(np.nanmean(values)), 4) if np.isfinite(values).any() else None
 
 
 def _estimate(found: Any) -> str:
@@ -230,9 +274,10 @@ def _estimate(found: Any) -> str:
 
 def _worth(
     rows: Rows, vectors: np.ndarray, group: np.ndarray, found: LabelIssues | None, s: Settings, told: Told
-) -> tuple[tuple[Curve, ...], dict[str, Any], dict[str, float]]:
+) -> tuple[tuple[Curve, ...], dict[str, Any], dict[str, float], str]:
+    """Curves, expected F1, expected errors, and why there are none."""
     if found is None or not s.plantings:
-        return (), {}, {}
+        return (), {}, {}, ""
     labelled = np.flatnonzero(rows.labels >= 0)
     if len(labelled) > WORTH_MOST:
         labelled = labelled[:: len(labelled) // WORTH_MOST + 1]
@@ -245,11 +290,11 @@ def _worth(
 
     try:
         said = worth.worth(y, x, score, groups=g, plantings=s.plantings, benign=rows.benign or 0, seed=s.seed)
-    except DataError:
-        return (), {}, {}
+    except DataError as error:
+        return (), {}, {}, str(error)
     curves = tuple(
         Curve(rows.names[c.queue], c.noise, *(tuple(v.tolist()) for v in (c.reviewed, c.found, c.low, c.high)))
         for c in said.curves
     )
     f1 = {g.noise: (tuple(g.reviewed.tolist()), tuple(g.f1.tolist())) for g in said.gains}
-    return curves, f1, {rows.names[label]: round(count, 2) for label, count in said.errors.items()}
+    return curves, f1, {rows.names[label]: round(count, 2) for label, count in said.errors.items()}, ""

@@ -14,8 +14,9 @@ import numpy as np
 from sparring import vision
 from sparring.errors import DataError
 from sparring.record import BENIGN, digest
+from sparring.spool import Spool
 
-from .sources import opened
+from .sources import batches, opened
 
 HARMLESS = (BENIGN, "ham", "ok", "safe", "clean", "normal", "neutral", "none", "legit", "not_spam", "non-toxic")
 LONGEST = 100_000  # characters
@@ -43,8 +44,9 @@ class Rows:
     """n usable rows in the order of their ids, so that no result depends on the order of the source.
 
     `number` (n,) is the row's place in the source; `labels` (n,) int into `names`, -1 where there is none; `benign` the number
-    of the harmless label, None where the labels know none. `texts` or `images` (encoded files), or neither; `vectors` (n, d)
-    and `scores` (n, k) as the user has them; `lineage` (n,) int; `attributes` name -> (n,) str. `rejected`: (place, reason).
+    of the harmless label, None where the labels know none. `texts` or `images` (encoded files), or neither: they stand on disk
+    and are read a row at a time; `vectors` (n, d) and `scores` (n, k) as the user has them, `dynamics` (n, k) the mean
+    probabilities over the epochs of a training; `lineage` (n,) int; `attributes` name -> (n,) str. `rejected`: (place, reason).
     """
 
     source: str
@@ -53,13 +55,14 @@ class Rows:
     names: tuple[str, ...]
     labels: np.ndarray
     benign: int | None = None
-    texts: tuple[str, ...] | None = None
-    images: tuple[bytes, ...] | None = None
+    texts: Sequence[str] | None = None
+    images: Sequence[bytes] | None = None
     vectors: np.ndarray | None = None
     scores: np.ndarray | None = None
     lineage: np.ndarray | None = None
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     rejected: tuple[tuple[int, str], ...] = ()
+    dynamics: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,47 +75,77 @@ class Rows:
 
 def read(
     source: Any, columns: Columns, *, split: str | None = None, names: Sequence[str] = (), benign: str | None = None,
-    vectors: np.ndarray | None = None, scores: np.ndarray | None = None,
+    vectors: np.ndarray | None = None, scores: np.ndarray | None = None, dynamics: np.ndarray | None = None,
+    scratch: pathlib.Path | None = None,
 ) -> Rows:  # fmt: skip
     """`source` is a path, a folder, a data set's name on the hub, a `datasets.Dataset`, or a mapping of columns.
 
-    `names` fixes the labels and their order (a policy's); without it a `ClassLabel`'s order or the alphabet's holds. `vectors`
-    and `scores` may be arrays, or memory maps, in the source's order. Raises `DataError` where the source as a whole is at
+    `names` fixes the labels and their order (a policy's); without it a `ClassLabel`'s order or the alphabet's holds. `vectors`,
+    `scores` and `dynamics` may be arrays, or memory maps, in the source's order. Texts and images are copied to a file without
+    a name in the folder `scratch`, by default the system's for such files. Raises `DataError` where the source as a whole is at
     fault; single faulty rows are set apart in `rejected`.
     """
     data, name = opened(source, split)
     columns = _guessed(columns, data)
     _check(columns, data, name)
-    table = data.select_columns(list(dict.fromkeys(c for c in _named(columns) if c)))
-    content = _content(table, columns)
-    given = _given(table, columns, name) if columns.labels else [None] * len(data)
+    found = _scanned(data, source, columns, scratch)
+    given = _given(found.columns[columns.labels], columns, name) if columns.labels else [None] * len(data)
     known = tuple(names) or _names(data, columns, given)
     number = {label: i for i, label in enumerate(known)}
     texts = [label if label is None else str(label) for label in given]
     _known(texts, known, name)
-    rejected = {i: reason for i, item in enumerate(content) if (reason := _fault(item))}
+    rejected = found.faults
     rejected |= {i: f"label {label[:40]!r} is none of {', '.join(known)}" for i, label in enumerate(texts)
                  if label is not None and label not in number and i not in rejected}  # fmt: skip
     kept = [i for i in range(len(data)) if i not in rejected]
     if len(data) and not kept:
         most, count = Counter(rejected.values()).most_common(1)[0]
         raise DataError(f"{name}: expected usable rows, found none of {len(data)} (most: {most}, {count} rows)")
-    keys = _column(table, columns.key) if columns.key else None
-    ids = _ids([content[i] for i in kept], [texts[i] for i in kept], [keys[i] for i in kept] if keys else None, name)
+    keys = found.columns[columns.key] if columns.key else None
+    ids = _ids([found.own[i] for i in kept], [texts[i] for i in kept], [keys[i] for i in kept] if keys else None, name)
     order = np.array(sorted(range(len(kept)), key=ids.__getitem__), np.int64)
     rows = np.array(kept, np.int64)[order]
-    held = [content[i] for i in rows]
+    held = found.content.taken(rows)
     return Rows(
         name, tuple(ids[i] for i in order), rows, known,
         np.array([number.get(texts[i] or "", -1) if texts[i] is not None else -1 for i in rows], np.int64),
         _benign(known, benign),
-        tuple(held) if columns.text else None, tuple(held) if columns.image else None,
-        _array(vectors, table, columns.vectors, rows, len(data), "vectors"),
-        _array(scores, table, columns.scores, rows, len(data), "scores"),
-        _lineage(_column(table, columns.lineage), rows) if columns.lineage else None,
-        {a: np.array([str(v) for v in _column(table, a)])[rows] for a in columns.attributes},
-        tuple(sorted(rejected.items())),
+        held if columns.text else None, held if columns.image else None,
+        _array(vectors, data, columns.vectors, rows, "vectors"), _array(scores, data, columns.scores, rows, "scores"),
+        _lineage(found.columns[columns.lineage], rows) if columns.lineage else None,
+        {a: np.array([str(v) for v in found.columns[a]])[rows] for a in columns.attributes},
+        tuple(sorted(rejected.items())), _array(dynamics, data, None, rows, "dynamics"),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What one walk over a source keeps of its rows: `content` on disk, empty where there is a fault; `own` hashes of it;
+    `columns` those that are no content, by name; `faults` by row."""
+
+    content: Spool[Any]
+    own: list[str]
+    columns: dict[str, list[Any]]
+    faults: dict[int, str]
+
+
+def _scanned(data: Any, source: Any, columns: Columns, scratch: pathlib.Path | None) -> _Scan:
+    single = (columns.labels, columns.key, columns.lineage, *columns.attributes)
+    beside = [name for name in dict.fromkeys(single) if name]
+    content = columns.text or columns.image
+    out = _Scan(Spool(folder=scratch), [], {name: [] for name in beside}, {})
+    same: dict[Any, Any] = {}  # a label's name is there once, not once a row
+    for batch in batches(data, source, list(dict.fromkeys([*beside, *filter(None, [content])]))):
+        for item in batch[content or str(columns.key)]:  # a message may be a number, and so may a key
+            value = _bytes(item) if columns.image else str(item) if not content or isinstance(item, (int, float)) else item
+            if reason := _fault(value):
+                out.faults[len(out.own)] = reason
+                value = b"" if columns.image else ""
+            out.own.append("" if columns.key else digest(value.hex() if isinstance(value, bytes) else value))
+            out.content.add(value)
+        for name in beside:
+            out.columns[name] += [same.setdefault(v, v) if isinstance(v, str) else v for v in _decoded(data, name, batch[name])]
+    return out
 
 
 def _guessed(columns: Columns, data: Any) -> Columns:
@@ -152,36 +185,25 @@ def _check(columns: Columns, data: Any, name: str) -> None:
         )
 
 
-def _content(table: Any, columns: Columns) -> list[Any]:
-    if columns.text:
-        return [str(v) if isinstance(v, (int, float)) else v for v in table[columns.text][:]]  # a message may be a number
-    if columns.image:
-        from datasets import Image
-
-        raw = table.cast_column(columns.image, Image(decode=False))
-        return [_bytes(item) for item in raw[columns.image][:]]
-    return [str(key) for key in table[columns.key][:]]
-
-
 def _bytes(item: Any) -> bytes | None:
     if item is None or item.get("bytes"):
         return item and item["bytes"]
     return pathlib.Path(item["path"]).read_bytes() if item.get("path") and pathlib.Path(item["path"]).is_file() else None
 
 
-def _column(table: Any, name: str) -> list[Any]:
+def _decoded(data: Any, name: str, values: list[Any]) -> list[Any]:
     from datasets import ClassLabel
 
-    feature, values = table.features[name], table[name][:]
+    feature = data.features[name]
     if isinstance(feature, ClassLabel):
         return [None if v is None or v < 0 else feature.int2str(v) for v in values]
     return values
 
 
-def _given(table: Any, columns: Columns, name: str) -> list[Any]:
+def _given(values: Sequence[Any], columns: Columns, name: str) -> list[Any]:
     """Labels as they were given: no space around them, whole floats as integers, as a column with gaps has them; None for
     none."""
-    given = [_label(value) for value in _column(table, str(columns.labels))]
+    given = [_label(value) for value in values]
     if strange := next((v for v in given if not isinstance(v, (str, int, float, type(None)))), None):
         raise DataError(
             f"{name}: expected one label a row in {columns.labels!r}; got {type(strange).__name__} {str(strange)[:40]}. "
@@ -253,7 +275,7 @@ def _fault(item: Any) -> str:
     return "" if len(item) <= LONGEST else f"longer than {LONGEST} characters"
 
 
-def _ids(content: Sequence[Any], labels: Sequence[str | None], keys: list[Any] | None, name: str) -> list[str]:
+def _ids(own: Sequence[str], labels: Sequence[str | None], keys: list[Any] | None, name: str) -> list[str]:
     """The key, or a hash of the content; rows with the same content are numbered, by label, so that order does not matter."""
     if keys is not None:
         if None in keys:
@@ -263,7 +285,6 @@ def _ids(content: Sequence[Any], labels: Sequence[str | None], keys: list[Any] |
             key, count = Counter(ids).most_common(1)[0]
             raise DataError(f"{name}: expected keys that are unique; {key[:40]!r} stands {count} times. Fix: leave --key out")
         return ids
-    own = [digest(item if isinstance(item, str) else item.hex()) for item in content]
     order, seen, out = sorted(range(len(own)), key=lambda i: (own[i], labels[i] or "")), Counter[str](), list(own)
     for i in order:
         seen[own[i]] += 1
@@ -272,10 +293,11 @@ def _ids(content: Sequence[Any], labels: Sequence[str | None], keys: list[Any] |
     return out
 
 
-def _array(given: np.ndarray | None, table: Any, column: str | None, rows: np.ndarray, n: int, what: str) -> np.ndarray | None:
+def _array(given: np.ndarray | None, data: Any, column: str | None, rows: np.ndarray, what: str) -> np.ndarray | None:
     if given is None and column is None:
         return None
-    found = given if given is not None else np.asarray(table.with_format("numpy")[column][:])
+    found = given if given is not None else np.asarray(data.select_columns([column]).with_format("numpy")[column][:])
+    n = len(data)
     if found.ndim != 2 or len(found) != n or not found.shape[1]:
         got = f"{found.shape}" if found.dtype != object else "rows of different lengths, or none in some"
         raise DataError(

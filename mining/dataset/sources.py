@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sparring.errors import DataError
 
+ROWS = 1000  # that are read at once
 LOADERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
 SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves in a folder
 
@@ -45,6 +46,36 @@ def opened(source: Any, split: str | None) -> tuple[Any, str]:
     return loaded, name
 
 
+def batches(data: Any, source: Any, columns: Sequence[str]) -> Iterator[dict[str, list[Any]]]:
+    """Columns of a data set that `opened` opened, as they are stored, some rows at a time.
+
+    Of a data set on disk its Arrow files are read: what is read of the memory map that `datasets` holds counts as memory of
+    the process for as long as it lives.
+    """
+    files = _arrow_files(data) if isinstance(source, (str, pathlib.Path)) else []
+    for path in files:
+        import pyarrow as pa
+
+        with pa.OSFile(path) as stream, pa.ipc.open_stream(stream) as reader:
+            for batch in reader:
+                yield batch.select(columns).to_pydict()
+    if not files:
+        for part in data.select_columns(list(columns)).with_format("arrow").iter(ROWS):
+            yield part.to_pydict()
+
+
+def _arrow_files(data: Any) -> list[str]:
+    """Where the data set's rows stand, all of them and in their order; none where that is not sure."""
+    import pyarrow as pa
+
+    files = [file["filename"] for file in data.cache_files] if data._indices is None else []
+    rows = 0
+    for path in files:
+        with pa.memory_map(path) as stream, pa.ipc.open_stream(stream) as reader:
+            rows += sum(batch.num_rows for batch in reader)
+    return files if rows == len(data) else []
+
+
 def _file(path: pathlib.Path) -> Any:
     from datasets import load_dataset
 
@@ -54,6 +85,7 @@ def _file(path: pathlib.Path) -> Any:
         raise DataError(f"{path}: expected rows, found an empty file")
     # Only an empty cell is no value: "None", "NA" and "null" are words that people write and labels that they give.
     extra = {"sep": _separator(path), "keep_default_na": False, "na_values": [""]} if kind == "csv" else {}
+    extra |= {"batch_size": ROWS} if kind == "parquet" else {}  # else as many as the first row group has, which may be all
     return load_dataset(kind, data_files=str(path), **extra)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from sparring.errors import DataError
 from sparring.index import Index
 from sparring.minhash import Near
 from sparring.protocols import Embedder
+from sparring.record import digest
 
 from ..probe.stats import Share, wilson
 from . import minhash
@@ -108,12 +110,11 @@ def leakage(a: Side, b: Side, *, embedder: Embedder | None = None, threshold: fl
     """
     for side in (a, b):
         _check(side)
-    texts = [*a.texts, *b.texts]
-    found = minhash.find(texts, threshold=threshold)
+    found = minhash.find(itertools.chain(a.texts, b.texts), threshold=threshold)
     none = np.zeros(0, np.int64)
     same = [
         Near(_number(keys), none, none, np.zeros(0, np.float32), 0, 0, True)
-        for keys in ([t.strip() for t in texts], found.forms)
+        for keys in ((t.strip() for t in itertools.chain(a.texts, b.texts)), found.forms)
     ]
     levels = [
         _level("exact", a, b, *_across(same[:1], a, b)), _level("masked", a, b, *_across(same[1:], a, b)),
@@ -125,9 +126,9 @@ def leakage(a: Side, b: Side, *, embedder: Embedder | None = None, threshold: fl
     return Leakage(a, b, tuple(levels), found.recall)
 
 
-def _number(keys: Sequence[str]) -> np.ndarray:
+def _number(keys: Iterable[str]) -> np.ndarray:
     first: dict[str, int] = {}
-    return np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.int64)
+    return np.array([first.setdefault(digest(key), i) for i, key in enumerate(keys)], np.int64)
 
 
 def _across(readings: Sequence[Near], a: Side, b: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +12,14 @@ import numpy as np
 from sparring import minhash
 from sparring.confusables import TO_LATIN
 from sparring.minhash import Near, Shingles
+from sparring.spool import Spool
 from sparring.text import forms
 
 from ..probe.stats import Share, wilson
 from .pairs import Pairs, product
 
 UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
-MOST = 32  # rows of one form that are paired with all that is near; any further row is paired with these
+MOST = 16  # rows of one form that are paired with all that is near; any further row is paired with these
 _NEWLINE = 10
 
 # Letters and what is written for them fall together, either way round: "see" and "533" read the same, and so do "is" and "15".
@@ -29,7 +31,8 @@ _SAME |= dict(zip("4@31l|05$7ьηωшєεσ", "aaeiiiosstbnwweeo", strict=True))
 @dataclass(frozen=True, slots=True)
 class TextDuplicates:
     """`pairs`: near duplicates with their similarity, the higher of the two readings'; `undone` (n,) uint8: which levels of the
-    canonical form changed a row (`UNDONE`); `forms`: each row's form at level `mask`. The texts themselves stay as they came.
+    canonical form changed a row (`UNDONE`); `forms`: each row's form at level `mask`, on disk. The texts themselves stay as
+    they came.
 
     `readings` are the masked form's and the folded one's pairs of distinct forms, without `MOST`. At most `left_out`
     pairs are missing from `pairs` because more than `MOST` rows have one form; each of their rows is in others.
@@ -37,8 +40,8 @@ class TextDuplicates:
 
     pairs: Pairs
     undone: np.ndarray
-    forms: tuple[str, ...]
-    readings: tuple[Near, Near]
+    forms: Sequence[str]
+    readings: tuple[Near, ...]
     left_out: int
 
     @property
@@ -53,22 +56,29 @@ class TextDuplicates:
         return all(reading.complete for reading in self.readings)
 
 
-def find(texts: Sequence[str], *, threshold: float = 0.7) -> TextDuplicates:
+def find(texts: Iterable[str], *, threshold: float = 0.7) -> TextDuplicates:
     """Pairs of texts whose character 5-grams have a Jaccard similarity above `threshold` in one of two readings.
 
     *Masked*: the canonical form at level `mask`, which one campaign's texts share whatever their numbers and links. *Folded*:
     the form at level `unicode` without case, white space and punctuation, in which digits and signs count as the letters that
     they stand for: leet in any place and letters spaced out in any way change nothing.
+
+    `texts` are gone through once; what is made of them stands on disk, and a part of it in memory at a time.
     """
-    readable, plain, masked = zip(*map(forms, texts), strict=True) if len(texts) else ((), (), ())
-    changed = [
-        (r != " ".join(t.split()), p != r, f != p.lower()) for t, r, p, f in zip(texts, readable, plain, masked, strict=True)
-    ]
-    undone = np.packbits(np.array(changed, bool).reshape(-1, 3), axis=1, bitorder="little")[:, 0]
-    readings = minhash.near(minhash.shingles(masked), threshold), minhash.near(folded(readable), threshold)
-    expanded = [_rows(reading, texts) for reading in readings]
-    pairs = Pairs.of(len(texts), *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
-    return TextDuplicates(pairs, undone, masked, readings, sum(e[3] for e in expanded))
+    readable, masked, undone, content = Spool[str](), Spool[str](), bytearray(), bytearray()
+    for text in texts:
+        one, plain, form = forms(text)
+        readable.add(one)
+        masked.add(form)
+        undone.append((one != " ".join(text.split())) | (plain != one) << 1 | (form != plain.lower()) << 2)
+        content += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    n, by_content = len(undone), np.frombuffer(content, np.uint64)
+    readings = tuple(
+        minhash.near(minhash.shingled(read, make), threshold) for read, make in ((masked, minhash.shingles), (readable, folded))
+    )
+    expanded = [_rows(reading, by_content) for reading in readings]
+    pairs = Pairs.of(n, *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
+    return TextDuplicates(pairs, np.frombuffer(undone, np.uint8), masked, readings, sum(e[3] for e in expanded))
 
 
 def folded(readable: Sequence[str]) -> Shingles:
@@ -96,12 +106,10 @@ def _letter(sign: str) -> int:
     return ord(_SAME.get(sign, sign)) if kept else 0
 
 
-def _rows(near: Near, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _rows(near: Near, content: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Pairs of forms to pairs of rows, with their similarity, and how many were left out for `MOST`."""
-    order = np.argsort(near.same, kind="stable")  # rows of one form stand together, `start` at its first
+    order = np.lexsort((content, near.same))  # rows of one form stand together, `start` at its first, not as they came
     form, start, size = np.unique(near.same[order], return_index=True, return_counts=True)
-    for at, count in zip(start[size > MOST], size[size > MOST], strict=True):
-        order[at : at + count] = sorted(order[at : at + count], key=lambda i: texts[i])  # not as the rows happen to stand
     one, two = np.searchsorted(form, near.row), np.searchsorted(form, near.other)
     several = np.flatnonzero(size > 1)
     one, two, similarity = np.r_[several, one], np.r_[several, two], np.r_[np.ones(len(several)), near.similarity]

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparring.arrays import adjacency
+
 from .pairs import Pairs
+
+CROWD = 16  # pairs of a row above which it is a flood's, of which not every pair is listed: who stands in most is kept first
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +58,40 @@ def plan(
     source = list(sources) if sources is not None else [""] * n
     first = np.zeros(n) if priority is None else np.asarray(priority, np.float64)
     _check(ids, y, source, first, rare, most)
-    near = _neighbours(evidence, n)
-    conflicts = sorted(
-        {(i, j) for i, others in near.items() for j in others if i < j and y[i] != y[j] and min(y[i], y[j]) >= 0}
-    )
-    disputed = {i: j for pair in reversed(conflicts) for i, j in (pair, pair[::-1])}
+    near = _neighbours(evidence, ids, n)
+    row, other = np.repeat(np.arange(n), np.diff(near.start)), near.row
+    clash = (y[row] != y[other]) & (np.minimum(y[row], y[other]) >= 0)
+    conflicts = np.stack([row[clash & (row < other)], other[clash & (row < other)]], 1)
+    conflicts = conflicts[np.lexsort(conflicts.T[::-1])]
+    disputed = np.zeros(n, bool)
+    disputed[conflicts.ravel()] = True
     count = Counter(y.tolist())
-    scarce = {label for label in count if label > 0 and count[label] <= rare * (n - count[-1])}
-    stays = {i for i in near if i in disputed or int(y[i]) in scarce}
+    scarce = [label for label in count if label > 0 and count[label] <= rare * (n - count[-1])]
+    stays = disputed | np.isin(y, scarce)
     # Greedily, so that what stands for a removed row is itself kept (no transitive deletion).
-    order = sorted(near, key=lambda i: (i not in stays, y[i] < 0, -first[i], ids[i]))
-    kept: set[int] = set()
+    crowd, kept = np.maximum(np.diff(near.start) - CROWD, 0), np.zeros(n, bool)
     goes: dict[int, tuple[int, float, int]] = {}  # row: evidence, -similarity, the row that stands for it
     spared = [""] * n
-    for i in order:
-        there = [(*near[i][j], ids[j], j) for j in near[i] if j in kept and (y[i] == y[j] or y[i] < 0)]
-        if there and i not in stays:
-            number, similarity, _, j = min(there)
-            goes[i] = number, similarity, j
+    for i in np.lexsort((near.rank, -crowd, -first, y < 0, ~stays)).tolist():
+        if near.start[i] == near.start[i + 1]:
             continue
-        kept.add(i)
-        if i in disputed:
-            spared[i] = f"its label conflicts with that of {min(ids[j] for j in near[i] if y[j] != y[i] and y[j] >= 0)}"
-        elif there:
+        others = slice(near.start[i], near.start[i + 1])
+        there = kept[near.row[others]] & ((y[near.row[others]] == y[i]) | (y[i] < 0))
+        best = near.start[i] + int(there.argmax())  # the first there is
+        found = bool(there.any())
+        if found and not stays[i]:
+            goes[i] = int(near.evidence[best]), -float(near.similarity[best]), int(near.row[best])
+            continue
+        kept[i] = True
+        if disputed[i]:
+            against = other[others][clash[others]]
+            spared[i] = f"its label conflicts with that of {ids[against[near.rank[against].argmin()]]}"
+        elif found:
             spared[i] = f"at most {rare:.0%} of the labelled rows have its label"
     stands_for, why = np.full(n, -1), [""] * n
     room: dict[tuple[str, str | int], int] = {("source", s): int(most * c) for s, c in Counter(source).items()}
     room |= {("label", k): int(most * c) for k, c in count.items()}
-    for i in sorted(goes, key=lambda i: (*goes[i][:2], ids[i])):
+    for i in sorted(goes, key=lambda i: (*goes[i][:2], near.rank[i])):
         number, similarity, j = goes[i]
         of: list[tuple[str, str | int]] = [("source", source[i]), ("label", int(y[i]))]
         if full := [name for name, what in of if not room[name, what]]:
@@ -91,21 +101,41 @@ def plan(
             room[what] -= 1
         stands_for[i] = j
         why[i] = f"near duplicate of {ids[j]} ({evidence[number].name} similarity {-similarity:.3f})"
-    return Removal(stands_for, tuple(why), tuple(spared), np.array(conflicts, np.int64).reshape(-1, 2))
+    return Removal(stands_for, tuple(why), tuple(spared), conflicts)
 
 
-def _neighbours(evidence: Sequence[Evidence], n: int) -> dict[int, dict[int, tuple[int, float]]]:
-    """Of each row with any, its near rows with (number of the first evidence, -similarity)."""
-    near: dict[int, dict[int, tuple[int, float]]] = {}
-    for number, one in enumerate(evidence):
+@dataclass(frozen=True, slots=True)
+class _Near:
+    """Row i is near to `row[start[i]:start[i + 1]]`, each once: by the first `evidence` that says so, then the most similar,
+    then by id, whose order is `rank` (n,)."""
+
+    start: np.ndarray
+    row: np.ndarray
+    evidence: np.ndarray
+    similarity: np.ndarray
+    rank: np.ndarray
+
+
+def _neighbours(evidence: Sequence[Evidence], ids: Sequence[str], n: int) -> _Near:
+    for one in evidence:
         if len(one.pairs) and int(one.pairs.other.max()) >= n:
             raise ValueError(f"expected pairs of {n} rows as evidence {one.name!r}; got row {int(one.pairs.other.max())}")
-        kept = one.pairs.similarity > one.threshold
-        rows = (one.pairs.row[kept].tolist(), one.pairs.other[kept].tolist(), one.pairs.similarity[kept].tolist())
-        for i, j, similarity in zip(*rows, strict=True):
-            near.setdefault(i, {}).setdefault(j, (number, -similarity))
-            near.setdefault(j, {}).setdefault(i, (number, -similarity))
-    return near
+    kept = [one.pairs.similarity > one.threshold for one in evidence]
+    none = np.zeros(0, np.int64)
+    row, other, similarity = (
+        np.concatenate([none, *(getattr(one.pairs, name)[above] for one, above in zip(evidence, kept, strict=True))])
+        for name in ("row", "other", "similarity")
+    )
+    number = np.repeat(np.arange(len(evidence)), [int(above.sum()) for above in kept])
+    rank = np.empty(n, np.int64)
+    rank[sorted(range(n), key=ids.__getitem__)] = np.arange(n)
+    row, other = row.astype(np.int64), other.astype(np.int64)
+    once = np.unique(row * n + other, return_index=True)[1]  # the first, of the first evidence
+    row, other, number, similarity = row[once], other[once], number[once], similarity[once]
+    start, end, pair = adjacency(row, other, n)
+    order = np.lexsort((rank[end], -similarity[pair], number[pair], np.repeat(np.arange(n), np.diff(start))))
+    end, pair = end[order], pair[order]
+    return _Near(start, end, number[pair], similarity[pair], rank)
 
 
 def _check(ids: Sequence[str], labels: np.ndarray, source: list[str], priority: np.ndarray, rare: float, most: float) -> None:

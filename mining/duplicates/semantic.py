@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparring.arrays import distinct
 from sparring.errors import DataError
 from sparring.graph import components
 
@@ -146,4 +147,4 @@ def _known(
         a, b = rows[np.minimum(i, j)[near]].astype(np.int64), rows[np.maximum(i, j)[near]].astype(np.int64)
         above = cosines(vectors, a, b) > threshold if len(a) else np.zeros(0, bool)
         keys.append(a[above] * len(vectors) + b[above])
-    return np.unique(np.concatenate(keys))
+    return distinct(np.concatenate(keys))

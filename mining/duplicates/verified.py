@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sparring import mapped
+from sparring.arrays import distinct
 
 from .sketch import Axes
 
@@ -88,7 +89,7 @@ class Verified:
     def _verify(self) -> None:
         if not self._pending:
             return
-        keys = np.unique(np.concatenate(self._pending))
+        keys = distinct(np.concatenate(self._pending))
         self._pending, self._waiting = [], 0
         cosine = cosines(self.vectors, *np.divmod(keys, len(self.vectors)))
         above = cosine > self.threshold

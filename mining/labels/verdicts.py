@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sparring.arrays import adjacency
 from sparring.errors import DataError, UserError
 
 from . import views
@@ -277,17 +278,15 @@ def _duplicates(
     out = np.zeros(len(y), np.float32)
     fixed = protected | ~np.isin(verdict, (VERDICTS.index("ok"), VERDICTS.index("hard")))
     same = (y[i] == y[j]) | (y[i] < 0) | (y[j] < 0)
-    partners: dict[int, list[tuple[int, float]]] = {}
-    for a, b, cosine in zip(i[same].tolist(), j[same].tolist(), c[same].tolist(), strict=True):
-        partners.setdefault(a, []).append((b, cosine))
-        partners.setdefault(b, []).append((a, cosine))
-    stays: set[int] = set()
-    for a in sorted(partners, key=lambda r: (not fixed[r], y[r] < 0, r)):
-        held = [cosine for b, cosine in partners[a] if b in stays and (y[a] == y[b] or y[a] < 0)]
-        if held and not fixed[a]:
-            out[a] = min(1.0, max(held))
+    start, partner, pair = adjacency(i[same], j[same], len(y))
+    cosine, stays = c[same][pair], np.zeros(len(y), bool)
+    for a in np.lexsort((y < 0, ~fixed)).tolist():
+        near = slice(start[a], start[a + 1])
+        held = cosine[near][stays[partner[near]] & ((y[partner[near]] == y[a]) | (y[a] < 0))]
+        if len(held) and not fixed[a]:
+            out[a] = min(1.0, held.max())
         else:
-            stays.add(a)
+            stays[a] = True
     return out
 
 

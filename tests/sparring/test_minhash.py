@@ -107,6 +107,25 @@ def test_where_everything_is_near_it_says_that_candidates_were_left_out_and_lose
     assert len(np.unique(np.r_[found.row, found.other])) == len(np.unique(found.same))
 
 
+@pytest.mark.parametrize("near", [True, False])
+def test_a_flood_costs_a_number_of_comparisons_that_grows_with_the_texts_and_no_faster(near):
+    """Texts that share bands and nearly all are near one another, or none: the worst there is for candidates."""
+
+    def flood(n: int) -> minhash.Near:
+        rng, tail = Random(0), 10 if near else 60
+        texts = ["a long enough opening that all of them have " + "".join(rng.choices("0123456789", k=tail)) for _ in range(n)]
+        return minhash.near(minhash.shingles(texts), 0.5)
+
+    for n in (1000, 4000):
+        found = flood(n)
+        assert 0 < found.compared <= (minhash.IN_ALL + minhash.ASKED) * n
+        assert not found.complete
+        if near:
+            partners = np.bincount(np.r_[found.row, found.other], minlength=n)
+            assert partners.min() > 0, "each has something that can stand for it"
+            assert (partners > n / 4).sum() >= 1, "and something stands for many"
+
+
 words = st.sampled_from(["free entry", "win a prize", "call now", "hello", "see you", "ok", "", "a", "\ud800", "🎁🎁🎁🎁🎁"])
 
 

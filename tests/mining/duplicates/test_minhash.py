@@ -103,7 +103,7 @@ def test_a_similarity_is_the_higher_of_two_exact_ones_and_no_pair_stands_below_t
 def test_what_was_undone_is_recorded(text, undone):
     found = minhash.find([text])
     assert [name for bit, name in enumerate(minhash.UNDONE) if found.undone[0] >> bit & 1] == list(undone)
-    assert found.forms == (canonical(text, "mask"),)
+    assert list(found.forms) == [canonical(text, "mask")]
 
 
 def test_a_flood_of_one_message_pairs_every_row_and_says_what_it_left_out():
@@ -112,7 +112,7 @@ def test_a_flood_of_one_message_pairs_every_row_and_says_what_it_left_out():
     assert len(np.unique(np.r_[found.pairs.row, found.pairs.other])) == 100
     first = {int(r) for r in found.pairs.row if (np.r_[found.pairs.row, found.pairs.other] == r).sum() == 99}
     assert len(first) == minhash.MOST, "some rows are paired with all others, so that one of them can stand for all"
-    assert found.left_out == 68 * 67 // 2
+    assert found.left_out == 84 * 83 // 2
     assert 100 * 99 // 2 - found.left_out <= len(found.pairs) < 100 * 99 // 2
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mining.duplicates.minhash import find
 from mining.duplicates.pairs import Pairs, product
 from mining.duplicates.removal import Evidence, Removal, plan
 
@@ -85,6 +86,13 @@ def test_no_source_and_no_label_loses_more_than_its_share_the_least_similar_stay
     assert found.removed.sum() == 7
     found = plan([evidence(8, near)], ids(8), np.array([0] * 8), most=0.25)
     assert np.flatnonzero(found.removed).tolist() == [6, 7]
+
+
+def test_of_a_flood_those_rows_stay_that_stand_for_most():
+    """Rows of one form are paired with a few of them only; whichever comes first by id, nearly all of the others go."""
+    texts = [f"your code is {i}" for i in np.random.default_rng(0).permutation(np.arange(10_000, 11_000))]
+    found = plan([Evidence("text", find(texts).pairs, 0.7)], ids(1000), np.zeros(1000, int), most=1)
+    assert found.removed.sum() == 999
 
 
 @pytest.mark.parametrize(
