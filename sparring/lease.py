@@ -69,10 +69,8 @@ class Lease:
 def held(folder: pathlib.Path, told: Callable[[str, Mapping[str, Any]], None]) -> Iterator[Lease]:
     """The folder, for this process alone until the block ends. Raises `RunHeld`, which names the holder."""
     with open(folder / LOCK, "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel drops it when the holder dies
-        except BlockingIOError:
-            raise _held_by(folder, read(folder)) from None
+        if not _taken(lock):
+            raise _held_by(folder, read(folder))
         if found := read(folder):
             if found.get("machine") != _machine() and _alive(folder, found):
                 raise _held_by(folder, found)
@@ -111,6 +109,17 @@ def who(found: Mapping[str, Any] | None) -> str:
     return (
         f"process {found['process']} on {found['host']}" if found and {"process", "host"} <= found.keys() else "another process"
     )
+
+
+def _taken(lock: Any) -> bool:
+    """Tried for half a second: `holder` takes the lock for a moment to see whether it is free."""
+    for i in range(6):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel drops it when the holder dies
+            return True
+        if i < 5:
+            time.sleep(0.1)
+    return False
 
 
 def _held_by(folder: pathlib.Path, found: Mapping[str, Any] | None) -> RunHeld:

@@ -119,10 +119,10 @@ def start(store: pathlib.Path = STORE) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
     with _alone(store):
         _stopping.clear()
+        _take_up(store)
         scheduler = _scheduler(store, blocking=True)
         scheduler.add_jobstore("memory", "own")
         scheduler.add_job(scheduler.wakeup, "interval", seconds=LOOK, jobstore="own")  # others add to the store
-        scheduler.add_job(_take_up, args=[scheduler, store], jobstore="own")
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             scheduler.start()
@@ -163,14 +163,19 @@ def outcomes(store: pathlib.Path, name: str | None = None) -> list[Outcome]:
     return [Outcome(*row) for row in rows if name in (None, row[0])]
 
 
-def _take_up(scheduler: Any, store: pathlib.Path) -> None:
-    """What was at work when the last scheduler was ended is due now."""
+def _take_up(store: pathlib.Path) -> None:
+    """Before anything runs: what was at work when the last scheduler was ended is due now."""
     with _table(store) as table:
         names = [row[0] for row in table.execute("select distinct job from outcomes where ended is null").fetchall()]
         table.execute("update outcomes set ended = ?, code = null where ended is null", [_now()])
-    for name in names:
-        if scheduler.get_job(name):
-            scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+    scheduler = _scheduler(store)
+    scheduler.start(paused=True)
+    try:
+        for name in names:
+            if scheduler.get_job(name):
+                scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+    finally:
+        scheduler.shutdown()
 
 
 def _began(store: pathlib.Path, name: str) -> int:

@@ -83,6 +83,26 @@ def test_one_that_stands_still_is_taken_over_whatever_the_clocks_say(tmp_path, q
     assert [line["host"] for line in log.read(tmp_path) if line["event"] == "lease_taken_over"] == ["other"]
 
 
+def test_looking_who_holds_it_keeps_nobody_out(tmp_path):
+    done = threading.Event()
+
+    def look():
+        while not done.is_set():
+            lease.holder(tmp_path)
+
+    with open_run(tmp_path, {}):
+        pass
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for _ in range(20):
+            with open_run(tmp_path, {}):
+                pass
+    finally:
+        done.set()
+        thread.join()
+
+
 def test_the_holder_beats(tmp_path, quick):
     with open_run(tmp_path, {}):
         first = lease.read(tmp_path)["beat"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -78,14 +80,26 @@ def test_a_failure_is_tried_again_with_a_back_off_and_a_wrong_input_is_not(store
     assert all(wait >= 0.1 * 2**i for i, wait in enumerate(waits))
 
 
+@pytest.fixture
 def starting(store, tmp_path):
-    """A scheduler in a process of its own, with the stand-in for the command."""
-    code = "import sys, pathlib; from sparring import schedule; schedule.COMMAND = (sys.executable, sys.argv[2]); "
-    code += "schedule.start(pathlib.Path(sys.argv[1]))"
-    return subprocess.Popen([sys.executable, "-c", code, str(store), str(tmp_path / "command.py")], stderr=subprocess.PIPE)
+    """Starts a scheduler in a process of its own, with the stand-in for the command."""
+    begun = []
+
+    def go():
+        code = "import sys, pathlib; from sparring import schedule; schedule.COMMAND = (sys.executable, sys.argv[2]); "
+        code += "schedule.start(pathlib.Path(sys.argv[1]))"
+        words = [sys.executable, "-c", code, str(store), str(tmp_path / "command.py")]
+        begun.append(subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True))
+        return begun[-1]
+
+    yield go
+    for process in begun:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # with the stand-ins that it began
+        process.wait()
 
 
-def until(found, seconds=60.0):
+def until(found, seconds=120.0):
     end = time.monotonic() + seconds
     while not found() and time.monotonic() < end:
         time.sleep(0.05)
@@ -100,16 +114,16 @@ def missed(store, hours=5):
     scheduler.shutdown()
 
 
-def test_missed_runs_are_made_up_for_by_one_after_a_restart(tiny_job, store, tmp_path, ended):
+def test_missed_runs_are_made_up_for_by_one_after_a_restart(tiny_job, store, tmp_path, ended, starting):
     ran = ended(0)
     schedule.add(tiny_job(), "30 * * * *", store=store)
     missed(store)
-    process = starting(store, tmp_path)
+    process = starting()
     try:
         until(lambda: schedule.outcomes(store) and schedule.outcomes(store)[0].code == 0)
         time.sleep(1)
         assert len(ran()) == 1, "five were missed"
-        second = starting(store, tmp_path)
+        second = starting()
         assert second.wait(60) != 0
         assert b"another scheduler works on" in second.stderr.read()
     finally:
@@ -118,12 +132,12 @@ def test_missed_runs_are_made_up_for_by_one_after_a_restart(tiny_job, store, tmp
     assert datetime.fromisoformat(schedule.listed(store)[0].next_run) > datetime.now(UTC)
 
 
-def test_what_was_at_work_when_the_scheduler_was_killed_is_taken_up_by_the_next(tiny_job, store, tmp_path, ended):
+def test_what_was_at_work_when_the_scheduler_was_killed_is_taken_up_by_the_next(tiny_job, store, tmp_path, ended, starting):
     ran = ended(None, 0)
     schedule.add(tiny_job(), "30 4 1 1 *", store=store)
     missed(store)
     for end in (signal.SIGKILL, signal.SIGTERM):
-        process = starting(store, tmp_path)
+        process = starting()
         until(lambda n=2 if end == signal.SIGTERM else 1: len(ran()) == n)
         if end == signal.SIGTERM:
             until(lambda: schedule.outcomes(store)[-1].code == 0)
@@ -134,9 +148,9 @@ def test_what_was_at_work_when_the_scheduler_was_killed_is_taken_up_by_the_next(
     assert "cut off" not in str(schedule.listed(store)[0].last)
 
 
-def test_a_job_that_is_added_while_the_scheduler_runs_is_seen(tiny_job, store, tmp_path, ended):
+def test_a_job_that_is_added_while_the_scheduler_runs_is_seen(tiny_job, store, tmp_path, ended, starting):
     ran = ended(0)
-    process = starting(store, tmp_path)
+    process = starting()
     try:
         time.sleep(2)
         schedule.add(tiny_job(), "30 4 1 1 *", store=store)
