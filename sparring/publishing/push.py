@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from . import descent, events, licences, manifest, remote, scan
 from .events import ERASED, RESTORED, TOMBSTONES, WITHDRAWN
 from .manifest import Manifest, Shard, Side
 from .remote import Change, Done, Head
-from .shards import sha256, without
+from .shards import groups, without
 from .write import about, side
 
 _KEYS = ["id", "content_hash", "label_name", "policy_version"]
@@ -64,12 +65,12 @@ def push(
         def build(head: Head) -> Change:
             place = Path(aside) / str(next(tries))
             place.mkdir()
-            return _Merge(head, folder, local, place, rules, options, message).change()
+            return Merge(head, folder, local, place, rules, options, message).change()
 
         return remote.edit(repo_id, build, private=private, revision=revision, endpoint=endpoint)
 
 
-class _Merge:
+class Merge:
     """What a push makes of a head. Sets of ids are held for the shards that changed, never the rows."""
 
     def __init__(
@@ -89,13 +90,12 @@ class _Merge:
         shards, files = self._shards(past.ids(ERASED))
         changed = [path for path, shard in shards.items() if self.mine.get(path) != shard]
         stale = [path for path, shard in self.mine.items() if shards.get(path) != shard]
-        added, withdrawn, changes = self._compare(changed, stale, files)
-        back = past.ids(WITHDRAWN) & added
-        said = events.events(withdrawn, WITHDRAWN, "not in the part that was pushed again")
-        said += events.events(back, RESTORED, "in the part that was pushed again")
+        compared = self._compare(changed, stale, files, past.ids(WITHDRAWN))
+        said = events.events(compared.withdrawn, WITHDRAWN, "not in the part that was pushed again")
+        said += events.events(compared.restored, RESTORED, "in the part that was pushed again")
         known = self._known_labels()
         versions = self._own_labels(known)
-        versions += events.relabelled(changes, [*known, *versions])
+        versions += events.relabelled(compared.relabelled, [*known, *versions])
         sides = dict(self.there.sides) if self.there else {}
         for name, rows, schema in (("tombstones", said, TOMBSTONES), ("labels", versions, events.LABELS)):
             if rows:
@@ -119,9 +119,12 @@ class _Merge:
         if not found.shards:
             raise DataError(f"{self.folder}: every row of it is left out, nothing was pushed")
         licences.check(found)
-        counts = {"rows": found.rows, "added": len(added), "withdrawn": len(withdrawn), "relabelled": len(changes)}
+        counts = {
+            "rows": found.rows, "added": compared.added, "withdrawn": len(compared.withdrawn),
+            "relabelled": len(compared.relabelled),
+        }  # fmt: skip
         counts |= {f"left out, {why}": n for why, n in self.left_out.items() if n}
-        return Change(found, files, self.message or f"{len(added)} rows by Sparring", counts)
+        return Change(found, files, self.message or f"{compared.added} rows by Sparring", counts)
 
     def _labels(self) -> tuple[str, ...]:
         """The longer of the two lists of labels; one must continue the other."""
@@ -147,7 +150,7 @@ class _Merge:
         if erased:
             own = [pq.read_table(file, columns=descent.COLUMNS) for file in files.values()]
             gone = pa.array(sorted(descent.closure(own, erased)), pa.string())
-        held = _ids(self.head.columns(path, ["id"]) for path in self.others)
+        held = self._held(files)
         findings: list[scan.Finding] = []
         for path in todo:
 
@@ -177,20 +180,49 @@ class _Merge:
             )
         return shards, files
 
+    def _held(self, files: Mapping[str, Path]) -> pa.Array:
+        """Those of our ids that another part holds."""
+        if not self.others:
+            return pa.array([], pa.string())
+        mine = _hashes(table for file in files.values() for table in groups(file, ["id"]))
+        found: list[str] = []
+        for path in self.others:
+            ids = self.head.columns(path, ["id"])["id"]
+            found += ids.filter(pa.array(np.isin(hashed(ids), mine))).to_pylist()
+        return pa.array(found, pa.string())
+
     def _compare(
-        self, changed: list[str], stale: list[str], files: dict[str, Path]
-    ) -> tuple[set[str], set[str], list[tuple[str, str, str, str]]]:
-        """Ids that are new, ids that are gone, and (id, old label, new label, policy version) where the label is another."""
-        before = _rows(self.head.columns(path, _KEYS) for path in stale)
-        after = _rows(pq.read_table(files[path], columns=_KEYS) for path in changed)
-        both = before.keys() & after.keys()
-        if other := sorted(id for id in both if before[id][0] != after[id][0]):
+        self, changed: Sequence[str], stale: Sequence[str], files: Mapping[str, Path], withdrawn: set[str]
+    ) -> _Compared:
+        """What the shards that change held, against what they are to hold; `withdrawn` are ids that were withdrawn earlier."""
+        before = {
+            row["id"]: (row["content_hash"], row["label_name"])
+            for path in stale
+            for row in self.head.columns(path, _KEYS).to_pylist()
+        }
+        missing, wanted, back, added = set(before), pa.array(sorted(withdrawn), pa.string()), set[str](), 0
+        moved: list[tuple[str, str, str, str]] = []
+        other: list[str] = []
+        for table in (table for path in changed for table in groups(files[path], _KEYS)):
+            if withdrawn:
+                back |= set(table["id"].filter(pc.is_in(table["id"], value_set=wanted)).to_pylist())
+            if not before:
+                added += len(table)
+                continue
+            for id, content, label, version in zip(*(table[name].to_pylist() for name in _KEYS), strict=True):
+                missing.discard(id)
+                known, label_before = before.get(id, (None, None))
+                added += known is None
+                if known is not None and known != content:
+                    other.append(id)
+                if label_before is not None and label_before != label:
+                    moved.append((id, label_before, label, version))
+        if other:
             raise DataError(
                 f"{self.folder}: expected each id to keep its content for ever; {len(other)} have another "
-                f"({', '.join(other[:3])}). Nothing was pushed. Fix: give a changed row a key of its own"
+                f"({', '.join(sorted(other)[:3])}). Nothing was pushed. Fix: give a changed row a key of its own"
             )
-        moved = [(id, before[id][1], after[id][1], after[id][2]) for id in sorted(both) if before[id][1] != after[id][1]]
-        return set(after) - both, set(before) - both, moved
+        return _Compared(added, back, missing, sorted(moved))
 
     def _known_labels(self) -> list[dict[str, str]]:
         table = self.head.table("labels", self.aside)
@@ -205,14 +237,36 @@ class _Merge:
         return [row for row in own if tuple(row.values()) not in have and not (row["who"] == "origin" and row["id"] in first)]
 
 
-def _ids(tables: Iterable[pa.Table]) -> pa.Array:
-    chunks = [chunk for table in tables for chunk in table["id"].chunks]
-    return pa.chunked_array(chunks, pa.string()).combine_chunks()
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    added: int
+    restored: set[str]
+    withdrawn: set[str]
+    relabelled: Sequence[tuple[str, str, str, str]]  # id, old label, new label, policy version
 
 
-def _rows(tables: Iterable[pa.Table]) -> dict[str, tuple[str, str, str]]:
-    """id -> (content hash, label, policy version)."""
-    return {row["id"]: (row["content_hash"], row["label_name"], row["policy_version"]) for t in tables for row in t.to_pylist()}
+def hashed(ids: pa.ChunkedArray) -> np.ndarray:
+    """(n,) uint64: 8 bytes an id, where many are held at once; what matters is decided by the ids themselves."""
+    import pandas as pd
+
+    return pd.util.hash_array(ids.to_numpy(), categorize=False)
+
+
+def _hashes(tables: Iterable[pa.Table]) -> np.ndarray:
+    """Sorted."""
+    found = [hashed(table["id"]) for table in tables]
+    return np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+
+
+def _twice(folder: Path, paths: Sequence[str]) -> int:
+    """How many ids of a dataset stand twice."""
+    every = _hashes(table for path in paths for table in groups(folder / path, ["id"]))
+    suspects = np.unique(every[1:][every[1:] == every[:-1]])
+    if not len(suspects):
+        return 0
+    tables = (table["id"] for path in paths for table in groups(folder / path, ["id"]))
+    ids = [id for column in tables for id in column.filter(pa.array(np.isin(hashed(column), suspects))).to_pylist()]
+    return len(ids) - len(set(ids))
 
 
 def checked(folder: Path) -> Manifest:
@@ -234,12 +288,11 @@ def checked(folder: Path) -> Manifest:
     if odd := sorted(here ^ files.keys()):
         raise bad(f"{odd[0]} is {'not in its manifest' if odd[0] in here else 'missing'}")
     for path, known in files.items():
-        if sha256(folder / path) != known.sha256:
+        if (folder / path).stat().st_size != known.bytes:  # its hash is compared before the commit, when the client has it
             raise bad(f"{path} is not the file that its manifest tells of")
     for path in found.shards:
         if not manifest.SHARD.fullmatch(path) or not pq.read_schema(folder / path).equals(SCHEMA):
             raise bad(f"{path} does not hold Sparring's records")
-    ids = _ids(pq.read_table(folder / path, columns=["id"]) for path in found.shards)
-    if twice := len(ids) - pc.count_distinct(ids).as_py():
+    if twice := _twice(folder, list(found.shards)):
         raise bad(f"{twice} of its ids stand twice")
     return found

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .. import __version__
-from ..errors import SparringError, UserError
+from ..errors import DataError, SparringError, UserError
 from ..http import retry_after
 from ..record import SPLITS
 from . import manifest
@@ -171,6 +171,11 @@ def _once(
     add: list[Any] = [
         CommitOperationAdd(path, change.files[path]) for path, sha in wanted.items() if head.files.get(path) != sha
     ]
+    for op in add:
+        if op.upload_info.sha256.hex() != wanted[op.path_in_repo]:
+            raise DataError(
+                f"{op.path_in_repo}: expected the file that the manifest tells of, found another. Fix: write it again"
+            )
     add += [CommitOperationAdd(path, text) for path, text in texts.items() if head.files.get(path) != git_oid(text)]
     gone = [CommitOperationDelete(path) for path in sorted(_ours(head.files) - wanted.keys())]
     commit = head.sha

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -17,7 +19,9 @@ from .manifest import Count, Shard
 GROUP_ROWS = 20_000  # of a row group, at most
 GROUP_BYTES = 32 << 20
 SHARD_BYTES = 256 << 20  # uncompressed; the next row group goes to the next shard
-BUFFER_BYTES = 128 << 20  # over all shards that are open
+BUFFER_BYTES = 96 << 20  # over all shards that are open
+MIXED_ROWS = 50_000  # that are sorted to their shards at once, at most
+MIXED_BYTES = 32 << 20
 # Ids and texts are unique: a dictionary of them costs time and saves nothing.
 _REPEATED = [
     "language", "label_name", "label", "labels.list.element", "clause", "severity", "policy", "policy_version", "origin",
@@ -36,59 +40,85 @@ class Writer:
     def __init__(self, folder: Path, name: str, labels: tuple[str, ...], schema: pa.Schema):
         self._folder, self._name, self._labels, self._schema = folder, name, pa.array(labels), schema
         self._open: dict[tuple[str, str], _Open] = {}
+        self._waiting: list[pa.Table] = []
+        self._bytes = 0
         (folder / "data").mkdir(parents=True)
 
     def add(self, table: pa.Table) -> None:
         if not table.schema.equals(SCHEMA):
             raise DataError(f"expected rows with the columns of a record, got {', '.join(table.schema.names)[:200]}")
-        numbers = pc.cast(pc.index_in(table["label_name"], value_set=self._labels), pa.int64())
-        if numbers.null_count:
-            unknown = pc.unique(table["label_name"].filter(pc.is_null(numbers)))[0]
-            raise DataError(f"expected labels out of {', '.join(self._labels.to_pylist())}; got {unknown}")
-        table = table.set_column(table.schema.get_field_index("label"), SCHEMA.field("label"), numbers)
-        for split, part, rows in self._apart(table):
-            found = self._open.setdefault((split, part), _Open(self._folder, split, part, self._schema))
-            found.add(rows)
-        while sum(o.bytes for o in self._open.values()) > BUFFER_BYTES:
-            max(self._open.values(), key=lambda o: o.bytes).flush()
+        self._waiting.append(table)
+        self._bytes += table.get_total_buffer_size()
+        if sum(map(len, self._waiting)) >= MIXED_ROWS or self._bytes >= MIXED_BYTES:
+            self._sort()
 
     def close(self) -> dict[str, Shard]:
+        self._sort()
         found: dict[str, Shard] = {}
         for one in self._open.values():
             found |= one.close()
         return dict(sorted(found.items()))
 
-    def _apart(self, table: pa.Table) -> Iterator[tuple[str, str, pa.Table]]:
+    def _sort(self) -> None:
+        """Hands what waits to its shards: one pass over many rows, for each costs more than the rows in it."""
+        if not self._waiting:
+            return
+        table = self._numbered(pa.concat_tables(self._waiting).combine_chunks())
+        self._waiting, self._bytes = [], 0
         kinds = table.select(["split", "round", "origin"]).group_by(["split", "round", "origin"], use_threads=False)
         found = kinds.aggregate([]).to_pylist()
-        for kind in found:
-            split, number, origin = kind["split"], kind["round"], kind["origin"]
-            if split not in SPLITS:
-                raise DataError(f"expected each row in a split out of {', '.join(SPLITS)}; got {split!r}")
-            part = f"{self._name}.{('data' if origin == 'real' else 'made') if number is None else f'r{number:02d}'}"
-            if len(found) == 1:
-                yield split, part, table
-                return
-            same = pc.is_null(table["round"]) if number is None else pc.fill_null(pc.equal(table["round"], number), False)
-            same = pc.and_(same, pc.and_(pc.equal(table["split"], split), pc.equal(table["origin"], origin)))
-            yield split, part, table.filter(same)
+        rank = np.full(len(table), -1)
+        for i, kind in enumerate(found):
+            rank[_same(table, kind)] = i
+        if len(found) > 1:
+            table = table.take(pa.array(np.argsort(rank, kind="stable")))
+        per_row = table.get_total_buffer_size() / max(len(table), 1)
+        start = 0
+        for kind, rows in zip(found, np.bincount(rank, minlength=len(found)).tolist(), strict=True):
+            split, part = kind["split"], self._part(kind)
+            one = self._open.setdefault((split, part), _Open(self._folder, split, part, self._schema))
+            one.add(table.slice(start, rows), rows * per_row)
+            start += rows
+        while sum(o.bytes for o in self._open.values()) > BUFFER_BYTES:
+            max(self._open.values(), key=lambda o: o.bytes).flush()
+
+    def _numbered(self, table: pa.Table) -> pa.Table:
+        numbers = pc.cast(pc.index_in(table["label_name"], value_set=self._labels), pa.int64())
+        if numbers.null_count:
+            unknown = pc.unique(table["label_name"].filter(pc.is_null(numbers)))[0]
+            raise DataError(f"expected labels out of {', '.join(self._labels.to_pylist())}; got {unknown}")
+        return table.set_column(table.schema.get_field_index("label"), SCHEMA.field("label"), numbers)
+
+    def _part(self, kind: dict[str, Any]) -> str:
+        split, number, origin = kind["split"], kind["round"], kind["origin"]
+        if split not in SPLITS:
+            raise DataError(f"expected each row in a split out of {', '.join(SPLITS)}; got {split!r}")
+        return f"{self._name}.{('data' if origin == 'real' else 'made') if number is None else f'r{number:02d}'}"
+
+
+def _same(table: pa.Table, kind: dict[str, Any]) -> np.ndarray:
+    """Mask of the rows of a kind; null equals null."""
+    masks = [
+        pc.is_null(table[name]) if value is None else pc.fill_null(pc.equal(table[name], value), False)
+        for name, value in kind.items()
+    ]
+    return np.logical_and.reduce([mask.to_numpy() for mask in masks])
 
 
 class _Open:
-    """The shards of one split and part; the last may still be written to."""
+    """The shards of one split and part; the last may still be written to. `bytes` wait."""
 
     def __init__(self, folder: Path, split: str, part: str, schema: pa.Schema):
         self._folder, self._split, self._part, self._schema = folder, split, part, schema
         self._waiting: list[pa.Table] = []
-        self._rows = self.bytes = self._written = 0
+        self.bytes = self._written = 0.0
         self._done: dict[str, Shard] = {}
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table, size: float) -> None:
         self._waiting.append(rows)
-        self._rows += len(rows)
-        self.bytes += rows.nbytes
-        if self._rows >= GROUP_ROWS or self.bytes >= GROUP_BYTES:
+        self.bytes += size
+        if sum(map(len, self._waiting)) >= GROUP_ROWS or self.bytes >= GROUP_BYTES:
             self.flush()
 
     def flush(self) -> None:
@@ -97,11 +127,11 @@ class _Open:
         if self._writer is None:
             self._path = f"data/{self._split}-{self._part}-{len(self._done):05d}.parquet"
             self._writer, self._tally, self._written = writer(self._folder / self._path, self._schema), Tally(), 0
-        table = pa.concat_tables(self._waiting).cast(self._schema)
+        table = pa.concat_tables(self._waiting)
         self._writer.write_table(table, row_group_size=GROUP_ROWS)
         self._tally.add(table)
         self._written += self.bytes
-        self._waiting, self._rows, self.bytes = [], 0, 0
+        self._waiting, self.bytes = [], 0.0
         if self._written >= SHARD_BYTES:
             self._finish()
 
@@ -122,13 +152,10 @@ class Tally:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str | None, ...], int] = {}
-        self._bytes = 0
 
     def add(self, table: pa.Table) -> None:
-        self._bytes += table.nbytes
-        generator = table["generator"]
         columns = {name: table[name] for name in _COUNTED}
-        columns |= {name: pc.struct_field(generator, [name]) for name in ("name", "model", "licence")}
+        columns |= {name: pc.struct_field(table["generator"], [name]) for name in ("name", "model", "licence")}
         kinds = pa.table(columns).group_by(list(columns), use_threads=False).aggregate([([], "count_all")])
         for row in kinds.to_pylist():
             rows = row.pop("count_all")
@@ -144,15 +171,31 @@ class Tally:
             )
             for (label, origin, language, version, name, model, licence), rows in kinds
         )  # fmt: skip
+        told = pq.read_metadata(file)
+        content = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
         return Shard(
-            split=split, part=part, rows=sum(self._found.values()), bytes=file.stat().st_size, content_bytes=self._bytes,
+            split=split, part=part, rows=told.num_rows, bytes=file.stat().st_size, content_bytes=content,
             sha256=sha256(file), counts=counts,
         )  # fmt: skip
 
 
 def writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """One way to write every shard: the same rows in the same row groups are the same bytes."""
-    return pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=_REPEATED, write_page_index=True)
+    # Pictures, sound and films are compressed already.
+    packed = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
+    return pq.ParquetWriter(file, schema, compression=packed, use_dictionary=_REPEATED, write_page_index=True)
+
+
+def _leaves(fields: Iterable[pa.Field], before: str = "") -> Iterator[str]:
+    """The columns as parquet names them."""
+    for field in fields:
+        name = f"{before}{field.name}"
+        if pa.types.is_struct(field.type):
+            yield from _leaves(field.type, f"{name}.")
+        elif pa.types.is_list(field.type):
+            yield from _leaves([field.type.value_field.with_name("element")], f"{name}.list.")
+        else:
+            yield name
 
 
 def without(source: Path, target: Path, drop: Callable[[pa.Table], pa.ChunkedArray], known: Shard) -> Shard | None:
@@ -176,6 +219,13 @@ def without(source: Path, target: Path, drop: Callable[[pa.Table], pa.ChunkedArr
         target.unlink()
         return None
     return tally.shard(target, known.split, known.part)
+
+
+def groups(file: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """The row groups of a shard, some columns of them."""
+    with pq.ParquetFile(file) as shard:
+        for i in range(shard.num_row_groups):
+            yield shard.read_row_group(i, columns=columns, use_threads=False)
 
 
 def sha256(file: Path) -> str:

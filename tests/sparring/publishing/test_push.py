@@ -317,6 +317,15 @@ def test_only_a_dataset_by_sparring_is_pushed(hub, written, said):
     assert hub.requests == []
 
 
+def test_a_file_of_the_right_size_and_other_bytes_is_not_committed(hub, written):
+    folder = written()
+    shard = folder / "data" / "train-spam.data-00000.parquet"
+    shard.write_bytes(shard.read_bytes().replace(b"parquet-cpp", b"parquet-cqq"))
+    with pytest.raises(DataError, match="expected the file that the manifest tells of, found another"):
+        hub.push(folder)
+    assert hub.commits == 0
+
+
 def test_an_id_that_stands_twice_is_refused(hub, written, rows_of):
     with pytest.raises(DataError, match="1 of its ids stand twice"):
         hub.push(written(records=[*rows_of(), rows_of()[3]]))
