@@ -1,17 +1,20 @@
 """Ours against TextAttack, nlpaug and PyRIT on the same targets, seeds and operating points, interleaved in one run.
 
-    python benchmarks/attack.py            # about 45 minutes on 2 cores; peers' environments are made first
-    python benchmarks/attack.py --quick    # ours beside the peers' stored figures
+    python benchmarks/attack.py               # about 45 minutes on 2 cores; peers' environments are made first
+    python benchmarks/attack.py --quick       # ours beside the peers' stored figures
+    python benchmarks/attack.py --only word growth    # these parts; the others' stored tables stay
 
 Targets, payload and validity are those of `targets.py`. A success counts when the target calls the sample benign, once more
 after a normaliser (canonical form), and valid when it keeps payload, length and meaning too. Times without judges leave out
-what the judge and the guide took; a valid success pays for all. Warm-up on training rows stands apart.
+what the judge and the guide took; a valid success pays for all. Warm-up on training rows stands apart. All times are those of
+the CPU, one thread, so that what else the machine does counts little.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import pathlib
 import subprocess
@@ -26,25 +29,33 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from benchmarks import shared, targets
+from benchmarks.ours import Fitted, Ours
 from benchmarks.shared import ROOT, Row
-from redteam import engine, warmup
-from redteam.engine import Outcome, Seed
-from redteam.judges.criteria import Cosine, Length, PayloadKept
+from redteam import engine
+from redteam.engine import Seed
+from redteam.judges.criteria import Length, PayloadKept
 from redteam.learning.rewards import effective_number
 from sparring import registry
 from sparring.context import set_threads
-from sparring.embed import Cached, MiniLM
+from sparring.embed import MiniLM
 from sparring.jobs import AttackSettings
-from sparring.metrics import operating_point
 from sparring.operators.base import WordOperator
-from sparring.protocols import Embedder, Target, violation_scores
+from sparring.protocols import Embedder, violation_scores
 
 CAPS = {"word": 40, "strong": 60, "minilm": 60, "profanity": 60}
 BUDGETS = (10, 25, 40, 60, 100, 200)
-WARMUP = 2000
 SEEDS = {"word": 100, "strong": 100, "minilm": 50, "profanity": 100}
 CONSTRAINED_SEEDS = {"word": 20, "strong": 20, "minilm": 10}  # of the recipe that asks our judge about every candidate
+OPERATORS = [*AttackSettings().operators, "filler"]
+KINDS = ("greedy", "beam", "restarts", "bandit", "evolution", "learned", "transfer", "hotflip")  # `pair`, `tap` want an LLM
+PARTS = ("families_alone", "strategies", "growth")  # that stand beside the settings
+FEW = 30  # seeds that the strategies are set side by side on
+GROWTH = (100, 1_000, 10_000, 100_000)
 GOALS = {"word": 0.95, "strong": 0.75, "minilm": 0.85}
+BOUNDS = (  # beside `seconds_ratio`
+    ("seconds_ratio_least", "two queries / peer", "seconds_two_queries"),
+    ("seconds_ratio_guided", "ours with the guide / peer", "seconds_a_sample_guided"),
+)
 SEARCHES = ("deepwordbug", "pwws", "textfooler", "textfooler_valid", "pruthi")
 ONE_SHOT = {
     "nlpaug": ("keyboard", "ocr", "random_char", "spelling"),
@@ -56,79 +67,6 @@ RECIPES = {  # setting -> (environment, recipe)
     "minilm": [("textattack", r) for r in ("deepwordbug", "textfooler", "textfooler_valid")],
     "profanity": [("textattack", r) for r in ("deepwordbug", "pwws", "textfooler")],
 }
-
-
-class Clocked:
-    """A part whose calls are timed; everything else is the part's own."""
-
-    def __init__(self, inner: Any, method: str):
-        self._inner, self._method, self.seconds, self.calls = inner, method, 0.0, 0
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        return functools.partial(self._timed, found) if name == self._method else found
-
-    def _timed(self, call: Any, *args: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return call(*args)
-        finally:
-            self.seconds += time.perf_counter() - start
-            self.calls += len(args[0])
-
-
-class Fitted:
-    """A setting's target at its operating point: 1% clean false positives on validation, 0.5 for profanity."""
-
-    labels = ("benign", "spam")
-
-    def __init__(self, setting: str):
-        train, labels = shared.texts("train")
-        self.model = targets.target(setting).fit(train, labels)
-        checked, truth = shared.texts("validation")
-        self.threshold = 0.5 if setting == "profanity" else operating_point(self.predict_proba(checked)[:, 1], truth == 1, 0.01)
-
-    def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
-        return self.model.predict_proba(list(samples))
-
-
-class Ours:
-    """Our search on one target, with everything it needs made once."""
-
-    def __init__(self, target: Target, operators: Sequence[str], embedder: Embedder):
-        self.target = Clocked(target, "predict_proba")
-        self.guide = Clocked(embedder, "encode")
-        self.judge = Clocked(PayloadKept() & Length() & Cosine(Cached(embedder), 0.802), "assess")
-        parts = {name: registry.make("operator", name) for name in operators}
-        train, labels = shared.texts("train")
-        violating, benign = ([t for t, label in zip(train, labels, strict=True) if label == kind] for kind in (1, 0))
-        start = time.perf_counter()
-        known = warmup.learn(
-            lambda t: violation_scores(self.target, t), violating, benign, parts, budget=WARMUP, seed=0, guide=embedder
-        )
-        self.warmup = {"queries": known.queries, "seconds": round(time.perf_counter() - start, 2)}
-        if "dilution" in parts:
-            parts["dilution"] = registry.make("operator", "dilution", phrases=known.phrase_texts)
-        self.strategy = registry.make("attack", "greedy", operators=parts, knowledge=known, guide=self.guide)
-
-    def seeds(self, most: int) -> list[str]:
-        """The first test seeds that the target catches."""
-        rows, labels = shared.texts("test")
-        spam = [t for t, label in zip(rows, labels, strict=True) if label]
-        caught = violation_scores(self.target, spam) > self.target.threshold
-        return [t for t, is_caught in zip(spam, caught, strict=True) if is_caught][:most]
-
-    def attack(self, seeds: Sequence[str], budget: int) -> tuple[list[Outcome], dict[str, float]]:
-        for part in (self.target, self.guide, self.judge):
-            part.seconds, part.calls = 0.0, 0
-        start = time.perf_counter()
-        found = engine.attack(
-            self.strategy, self.target, [Seed(str(i), t, "spam") for i, t in enumerate(seeds)], self.judge,
-            budget=budget, judge_budget=budget, seed=0,
-        )  # fmt: skip
-        total = time.perf_counter() - start
-        search = total - self.judge.seconds - self.guide.seconds
-        return found, {"total": total, "search": search, "target": self.target.seconds, "guide_texts": self.guide.calls}
 
 
 def families() -> dict[str, list[str]]:
@@ -147,13 +85,13 @@ def figures(seeds: Sequence[str], samples: Sequence[str | None], queries: Sequen
     won = [i for i, sample in enumerate(samples) if sample is not None]
     texts = [samples[i] or "" for i in won]
     normal = violation_scores(target, [targets.canonical(t) for t in texts]) <= target.threshold
-    start = time.perf_counter()
+    start = time.process_time()
     valid = targets.valid([seeds[i] for i in won], texts)
     counted = [i for i, ok in zip(won, valid & normal, strict=True) if ok]
     return {
         "asr": len(won) / len(seeds), "asr_normalised": float(normal.sum()) / len(seeds),
         "valid_asr": len(counted) / len(seeds), "valid_asr_raw": float(valid.sum()) / len(seeds), "seeds": len(seeds),
-        "queries": float(np.mean(queries)), "judge_seconds": time.perf_counter() - start, "counted": len(counted),
+        "queries": float(np.mean(queries)), "judge_seconds": time.process_time() - start, "counted": len(counted),
         "by_budget": {str(b): sum(queries[i] <= b for i in counted) / len(seeds) for b in BUDGETS},
     }  # fmt: skip
 
@@ -189,7 +127,7 @@ def _times(search: float, total: float, target: float, counted: int, n: int) -> 
 
 def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
     """Ours at the cap: figures, times, and how many kinds of operator the successes hold."""
-    found, seconds = ours.attack(seeds, cap)
+    (found, seconds), n = ours.attack(seeds, cap), len(seeds)
     samples = [o.sample.text if o.sample else None for o in found]
     out = figures(seeds, samples, [o.queries for o in found], ours.target)
     out["asr"] = sum(o.evaded for o in found) / len(seeds)
@@ -201,18 +139,23 @@ def measured(ours: Ours, seeds: Sequence[str], cap: int) -> dict[str, Any]:
     ):
         out |= {what: dict(seen.most_common()), f"effective_{what}": effective_number(seen)}
     times = _times(seconds["search"], seconds["total"], seconds["target"], out["counted"], len(seeds))
-    return out | times | {"warmup": ours.warmup, "guide_texts_a_sample": seconds["guide_texts"] / len(seeds)}
+    embedded = {"seconds_a_sample_guided": seconds["guided"] / n, "embedded_a_sample": seconds["embedded"] / n}
+    return out | times | embedded | {"warmup": ours.warmup}
 
 
 def one_setting(setting: str, embedder: Embedder, stored: dict[str, Any] | None) -> dict[str, Any]:
     """The setting's table: ours, and each peer's with ours run again beside it; `stored` peers are not run."""
-    ours, cap = Ours(Fitted(setting), AttackSettings().operators, embedder), CAPS[setting]
+    ours, cap = Ours(Fitted(setting), OPERATORS, embedder), CAPS[setting]
     seeds = ours.seeds(SEEDS[setting])
     table: dict[str, Any] = {"threshold": ours.target.threshold, "ours": measured(ours, seeds, cap), "peers": {}}
     beside = [table["ours"]["seconds_a_sample"]]
     curve, _ = ours.attack(seeds, max(BUDGETS))
     samples = [o.sample.text if o.sample else None for o in curve]
     table["ours"]["by_budget"] = figures(seeds, samples, [o.queries for o in curve], ours.target)["by_budget"]
+    again, seconds = ours.attack(seeds, cap, replay=True)
+    asked = sum(o.queries for o in again)
+    table["ours"]["seconds_two_queries"] = 2 * seconds["target"] / asked
+    table["ours"]["target_share_most"] = seconds["target"] / seconds["search"]
     for environment, recipe in RECIPES[setting] if stored is None else ():
         some = seeds[: CONSTRAINED_SEEDS[setting]] if recipe == "textfooler_valid" else seeds
         table["peers"][recipe] = peer(environment, recipe, setting, ours, some)
@@ -220,7 +163,7 @@ def one_setting(setting: str, embedder: Embedder, stored: dict[str, Any] | None)
             beside.append(measured(ours, seeds, cap)["seconds_a_sample"])
         sys.stderr.write(f"{setting:10} {recipe:18} {_line(table['peers'][recipe])}\n")
     if stored is not None:
-        table["peers"] = stored["details"][setting]["peers"]
+        table["peers"] = stored[setting]["peers"]
     table["ours"]["seconds_a_sample_runs"] = beside
     sys.stderr.write(f"{setting:10} {'ours':18} {_line(table['ours'])}\n")
     return table
@@ -235,18 +178,47 @@ def alone(embedder: Embedder) -> dict[str, float]:
     return out
 
 
-def growth(embedder: Embedder) -> list[dict[str, float]]:
-    """Seconds and peak memory on `word`, as seeds grow fiftyfold (the same seeds again, each with a number behind it)."""
+def strategies(embedder: Embedder) -> dict[str, Any]:
+    """Our strategies side by side on the first seeds of `strong`, with one warm-up."""
+    ours, cap, out = Ours(Fitted("strong"), OPERATORS, embedder), CAPS["strong"], {}
+    seeds = ours.seeds(FEW)
+    for kind in KINDS:
+        found, seconds = ours.attack(seeds, cap, kind)
+        samples = [o.sample.text if o.sample else None for o in found]
+        out[kind] = figures(seeds, samples, [o.queries for o in found], ours.target)
+        out[kind]["asr"] = sum(o.evaded for o in found) / len(seeds)
+        out[kind] |= _times(seconds["search"], seconds["total"], seconds["target"], out[kind]["counted"], len(seeds))
+        sys.stderr.write(f"strong     {kind:18} {_line(out[kind])}\n")
+    return out
+
+
+def growth() -> list[dict[str, float]]:
+    """Seconds and peak memory on `word` as seeds grow a thousandfold, each number of them in a process of its own."""
+    out = []
+    for n in GROWTH:
+        said = subprocess.run([sys.executable, __file__, "--grow", str(n)], check=True, stdout=subprocess.PIPE)
+        out.append(json.loads(said.stdout))
+        sys.stderr.write(f"word       growth             {out[-1]}\n")
+    return out
+
+
+def grown(n: int) -> dict[str, float]:
+    """The search alone, for its judge reads payload and length only; seeds are the first 100 with a number behind, made as they
+    are wanted."""
     import resource
 
-    ours, out = Ours(Fitted("word"), AttackSettings().operators, embedder), []
-    seeds = ours.seeds(100)
-    for n in (100, 1000, 5000):
-        many = [f"{seeds[i % len(seeds)]} {i}" for i in range(n)]
-        _, seconds = ours.attack(many, CAPS["word"])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        out.append({"seeds": n, "seconds_a_sample": seconds["search"] / n, "peak_mib": peak})
-    return out
+    ours = Ours(Fitted("word"), OPERATORS, None)
+    texts = ours.seeds(100)
+    strategy = registry.make("attack", "greedy", operators=ours.operators, knowledge=ours.knowledge)
+    seeds = (Seed(str(i), f"{texts[i % len(texts)]} {i}", "spam") for i in range(n))
+    gc.collect()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start, won = time.process_time(), 0
+    for outcome in engine.stream(strategy, ours.target, seeds, PayloadKept() & Length(), budget=CAPS["word"], seed=0):
+        won += outcome.status == "success"
+    seconds = time.process_time() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seeds": n, "seconds_a_sample": seconds / n, "peak_mib": peak, "before_mib": before, "asr": won / n}
 
 
 def rows(details: dict[str, Any], stored: bool) -> list[Row]:
@@ -264,8 +236,13 @@ def rows(details: dict[str, Any], stored: bool) -> list[Row]:
         if fast:
             ratio = float(np.median(ours["seconds_a_sample_runs"])) / slower[fast]["seconds_a_sample"]
             out.append(add("seconds_ratio", "ours / peer", ratio, 1.0, fast, 0.1, False))
+            for name, unit, key in BOUNDS if BOUNDS[0][2] in ours else ():
+                bound = ours[key] / slower[fast]["seconds_a_sample"]
+                out.append(add(name, unit, bound, 1.0, fast, None, False))
         share = 0.9 if setting == "minilm" else 0.75
         out.append(add("target_share", "share", ours["target_share"], peers.get(fast, {}).get("target_share"), fast, share))
+        if "target_share_most" in ours:
+            out.append(add("target_share_most", "share, were proposing free", ours["target_share_most"]))
         winners = {n: p for n, p in peers.items() if p["seconds_a_valid_success"]}
         cheap = min((n for n in winners if n in SEARCHES), key=lambda n: winners[n]["seconds_a_valid_success"], default="")
         if cheap and ours["seconds_a_valid_success"]:
@@ -277,8 +254,9 @@ def rows(details: dict[str, Any], stored: bool) -> list[Row]:
     reached = sum(v >= 0.3 for v in details["families_alone"].values())
     out.append(Row("strong", "families_alone", "families with valid ASR >= 0.30 by themselves", reached, goal=4))
     first, last = details["growth"][0], details["growth"][-1]
-    slower = last["seconds_a_sample"] / first["seconds_a_sample"]
-    out.append(Row("word", "growth", "seconds a sample, 5,000 seeds / 100", slower, goal=1.2, higher_is_better=False))
+    for name, what, key in (("growth", "seconds a sample", "seconds_a_sample"), ("growth_memory", "peak memory", "peak_mib")):
+        unit = f"{what}, {last['seeds']:,} seeds / {first['seeds']:,}"
+        out.append(Row("word", name, unit, last[key] / first[key], goal=1.2, higher_is_better=False))
     return out
 
 
@@ -294,22 +272,31 @@ def _line(found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="ours on word alone, beside the peers' stored figures")
-    parser.add_argument("--settings", nargs="+", choices=list(CAPS), default=list(CAPS))
-    quick = parser.parse_args().quick
-    wanted = ["word"] if quick else parser.parse_args().settings
+    parser.add_argument("--only", nargs="+", choices=[*CAPS, *PARTS], default=[*CAPS, *PARTS])
+    parser.add_argument("--grow", type=int, help="one line of the growth table, as JSON")
+    asked = parser.parse_args()
     set_threads(1)
-    stored = shared.read("attack") if quick or set(wanted) != set(CAPS) else None
-    details = stored["details"] if stored else {}
-    if not quick:
+    if asked.grow:
+        sys.stdout.write(json.dumps(grown(asked.grow)) + "\n")
+        return
+    wanted = ["word"] if asked.quick else asked.only
+    before: dict[str, Any] = {"details": {}} if {*wanted} == {*CAPS, *PARTS} else shared.read("attack")
+    details = before["details"]
+    stored = details if asked.quick else None
+    if not asked.quick:
         for environment in ("textattack", "nlpaug", "pyrit"):
             subprocess.run([sys.executable, ROOT / "benchmarks" / "peers" / "setup.py", environment], check=True)
-    embedder = MiniLM()
-    for setting in wanted:
-        details[setting] = one_setting(setting, embedder, stored if quick else None)
-    if not quick:
-        details["families_alone"], details["growth"] = alone(embedder), growth(embedder)
-    found = rows(details, stored=quick)
-    if quick:
+    embedder, commits = MiniLM(), details.setdefault("commits", dict.fromkeys(details, before.get("commit")))
+    for name in wanted:
+        commits[name] = shared.COMMIT
+        if name in CAPS:
+            details[name] = one_setting(name, embedder, stored)
+        elif name == "growth":
+            details[name] = growth()
+        else:
+            details[name] = {"families_alone": alone, "strategies": strategies}[name](embedder)
+    found = rows(details, stored=asked.quick)
+    if asked.quick:
         sys.stdout.write(json.dumps([r for r in map(shared.asdict, found) if r["setting"] == "word"], indent=1) + "\n")
     else:
         shared.write("attack", found, details)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
@@ -152,17 +153,39 @@ def attack(
     that stays within the medium's bounds (payload and length, or size), and that the judge holds valid. Results depend on
     `seed` and not on `window`.
     """
-    queue = iter(seeds)
-    live, out = list[_Live](), list[Outcome]()
+    return list(
+        stream(
+            strategy, target, seeds, judge, budget=budget, judge_budget=judge_budget, seed=seed, window=window, longer=longer,
+            payload_patterns=payload_patterns, medium=medium,
+        )
+    )  # fmt: skip
+
+
+def stream(
+    strategy: Attack,
+    target: Target,
+    seeds: Iterable[Seed],
+    judge: Judge,
+    *,
+    budget: int,
+    judge_budget: int = 4,
+    seed: int = 0,
+    window: int = 256,
+    longer: float = 1.5,
+    payload_patterns: Sequence[str] = (),
+    medium: Medium = TEXTS,
+) -> Iterator[Outcome]:
+    """The same, each outcome as soon as those before it are known: seeds may come without end, memory stays as it is."""
+    queue, waiting, live = iter(seeds), deque[Outcome](), list[_Live]()
     while True:
         fresh = list(itertools.islice(queue, window - len(live)))
         if not fresh and not live:
-            return out
+            return
         clean = violation_scores(target, [s.text for s in fresh], failed_ok=True)
         for item, score in zip(fresh, clean.tolist(), strict=True):
             status: Status = "failed" if math.isnan(score) else "missed" if score <= target.threshold else "survived"
             outcome = Outcome(item, score, status)
-            out.append(outcome)
+            waiting.append(outcome)
             if outcome.status == "survived" and budget > 1:
                 search = strategy.search(item, float(score), target.threshold, Random(digest(seed, item.id)))
                 unfit = medium.bounds(item.text, longer=longer, patterns=payload_patterns)
@@ -172,6 +195,9 @@ def attack(
         live = [one for one in live if one.proposed]
         _tick(live, target, judge, budget, judge_budget, medium)
         live = [one for one in live if one.proposed or one.asked]
+        unknown = {id(one.outcome) for one in live}
+        while waiting and id(waiting[0]) not in unknown:
+            yield waiting.popleft()
 
 
 def _answer(live: list[_Live], target: Target, budget: int) -> None:

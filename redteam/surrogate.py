@@ -85,7 +85,7 @@ class Semantic:
         return cls(tuple(round(float(w), 5) for w in model.coef_), float(model.intercept_), trust)
 
 
-@functools.lru_cache(1 << 16)
+@functools.lru_cache(1 << 14)
 def _grams(word: str) -> tuple[str, ...]:
     """The n-grams of a word between its edges, and the word itself."""
     padded = f" {word.lower()} "

@@ -24,6 +24,7 @@ PARTS = {
         "repeat": f"{_OPERATORS}.repeat:Repeat",
         "split": f"{_OPERATORS}.split:Split",
         "decoration": f"{_OPERATORS}.decoration:Decoration",
+        "filler": f"{_OPERATORS}.filler:Filler",
         "misspelling": f"{_OPERATORS}.misspelling:Misspelling",
         "synonym": f"{_OPERATORS}.synonym:Synonym",
         "digits": f"{_OPERATORS}.digits:Digits",

@@ -10,6 +10,7 @@ from typing import Any
 
 from sparring.operators.base import Operator
 from sparring.protocols import Embedder
+from sparring.text import canonical
 
 from ..engine import NOT_JUDGED, Attack, Search, Seed, Told
 from ..knowledge import Knowledge
@@ -31,6 +32,8 @@ class Board:
     tried: set[State] = field(default_factory=lambda: {()})
     ceiling: float = WIDEST
     batches: int = 0
+    promise: dict[State, float] = field(default_factory=dict)  # what a guide saw of states that were not shown yet
+    poor: int = 0  # batches in a row of which a guide promised nothing
 
     def new(self, states: list[State], most: int) -> list[State]:
         """The first `most` of those that were not tried, each once."""
@@ -73,16 +76,23 @@ class CanvasAttack(Attack):
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
         canvas = Canvas(self.box, seed.text, score, threshold, rng)
         board = Board(canvas, rng)
-        states = self.plan(board, self.width, noise=0.0)
-        if not states and self.box.undone:
+        states = self.open(board)
+        shot = bool(self.box.undone)  # a seed that falls to the first batch is known to be exposed
+        if not states and shot:
             yield [canvas.one_shot()]
         while states:
             board.tried.update(states)
             batch = [canvas.render(state) for state in states]
-            if board.batches == 0 and self.box.undone:
+            if board.batches == 1 and shot:
                 batch.append(canvas.one_shot())
             self.hear(board, states, (yield batch))
             states = board.new(self.step(board), self.width)
+            if not states and shot and board.batches == 1:
+                yield [canvas.one_shot()]
+
+    def open(self, board: Board) -> list[State]:
+        """The first states: a ladder from light to heavy by the surrogate's guess."""
+        return self.plan(board, self.width, noise=0.0)
 
     def hear(self, board: Board, states: list[State], told: list[Told]) -> None:
         canvas, refused = board.canvas, False
@@ -91,22 +101,30 @@ class CanvasAttack(Attack):
                 board.gains[state] = canvas.learn(state, answer.score)
             if answer.hit and answer.reason != NOT_JUDGED:
                 refused = True
+                self.weigh(board, state, answer)
                 board.ceiling = min(board.ceiling, SHRINK * canvas.spent(state))
         canvas.limit = min(board.ceiling, canvas.limit if refused else GROW * canvas.limit)
         if board.batches == 0:
             canvas.widen()
         board.batches += 1
 
+    def weigh(self, board: Board, state: State, answer: Told) -> None:
+        """Corrects by the guide what the changes of a refused hit cost; a judge that shares the guide's cache has seen both."""
+        if self.guide:
+            seed, vector = self.guide.encode([canonical(board.canvas.text), canonical(answer.candidate.text)])
+            board.canvas.weigh(state, 1 - float(seed @ vector))
+
     def plan(self, board: Board, width: int, *, noise: float) -> list[State]:
         """`width` new states packed by believed gain for cost, the lightest first; `noise` draws the gains (Thompson)."""
         canvas, out = board.canvas, dict[State, None]()
-        for attempt in range(4 * width):
-            rung = LADDER[attempt % len(LADDER)]
-            drawn = noise or attempt >= len(LADDER)
-            gain = canvas.noisy((noise or 0.5) * (1 + attempt // width)) if drawn else canvas.gain
-            state = canvas.pack(gain, need=rung * canvas.needed, limit=canvas.limit)
+        rungs = [rung * canvas.needed for rung in LADDER]
+        if not noise:
+            out |= dict.fromkeys(s for s in canvas.pack(canvas.gain, needs=rungs, limit=canvas.limit) if s not in board.tried)
+        for attempt in range(0 if noise else len(LADDER), 4 * width):
+            if len(out) >= width:
+                break
+            gain = canvas.noisy((noise or 0.5) * (1 + attempt // width))
+            (state,) = canvas.pack(gain, needs=rungs[attempt % len(LADDER) :][:1], limit=canvas.limit)
             if state not in board.tried:
                 out[state] = None
-            if len(out) == width:
-                break
-        return sorted(out, key=canvas.spent)
+        return sorted(list(out)[:width], key=canvas.spent)

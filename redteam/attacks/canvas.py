@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from random import Random
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,13 +19,13 @@ from ..knowledge import PLACES, Effect, Knowledge, log_odds
 State: TypeAlias = tuple[int, ...]  # numbers of changes, ascending
 
 FIRST_WORDS = 8  # positions that are looked at first
-MOST_WORDS = 64  # and in all: a huge text is not searched to its end
+FIRST_EDITS = 24  # and edits of them
+MOST_WORDS = 64  # positions in all: a huge text is not searched to its end
 ALLOWED = 0.85  # of the similarity that a judge lets go: guesses err
 LEAST = 1e-3  # similarity that any change costs
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """A word edited, or a phrase set behind or before the text. At most one change stands at a `place`."""
 
     place: tuple[str, int]
@@ -67,7 +66,7 @@ class Toolbox:
     def word(self, word: str) -> tuple[float, float]:
         """(score, size) of a word by the surrogate; texts share most of their words."""
         if word not in self._words:
-            if len(self._words) > 1 << 16:
+            if len(self._words) > 1 << 14:
                 self._words.clear()
             self._words[word] = self.knowledge.ngrams.word(word)
         return self._words[word]
@@ -82,7 +81,7 @@ class Canvas:
         self.spans = editable(text, box.payload)
         self.room = (box.longer - 1) * len(text) + SLACK
         self.limit = ALLOWED * box.near
-        self._noise = np.random.default_rng(rng.getrandbits(64))
+        self._noise: np.random.Generator | None = None
         self._places = {name: op.spans(text) for name, op in box.words.items()}
         words = [box.word(word) for word in text.split()]
         self._score, self._size = sum(w[0] for w in words), sum(w[1] for w in words)
@@ -92,13 +91,19 @@ class Canvas:
         self.gain = self._gains(box.scores, box.sizes) + box.extras
         self.cost = np.maximum(box.costs * box.lengths / max(1, len(text)), LEAST)
         self.doubt = np.resize(box.knowledge.doubt, len(self.gain)).astype(np.float64)
-        order = self._by_weight()
-        self._later = order[FIRST_WORDS:MOST_WORDS] + order[:FIRST_WORDS]  # then the rest, and second versions of the first
-        self._edit(order[:FIRST_WORDS])
+        order, weight = self._by_weight()
+        first, later = order[:FIRST_WORDS], order[FIRST_WORDS:MOST_WORDS] + order[:FIRST_WORDS]
+        # Most seeds need no other edits than those that promise most: what an operator takes of a word's weight, for its cost.
+        by_worth = sorted(
+            [(-effect.trust * weight[i] / effect.cost, i, name) for name, effect in box.effects.items() for i in first]
+        )
+        pairs = [(name, i) for _, i, name in by_worth]
+        left = self._edit(pairs, FIRST_EDITS)
+        self._later = pairs[len(pairs) - left :] + [(name, i) for name in box.words for i in later]
 
     def widen(self) -> None:
         """All the other words, and other versions of those that were looked at first."""
-        self._edit(self._later)
+        self._edit(self._later, len(self._later))
         self._later = []
 
     @property
@@ -106,35 +111,40 @@ class Canvas:
         """Log-odds to take away before the target calls the text benign."""
         return self.odds - self.goal
 
-    def pack(self, gain: np.ndarray, *, need: float, limit: float) -> State:
-        """Changes by gain for cost until they gain `need`, cost `limit` or fill the room."""
+    def pack(self, gain: np.ndarray, *, needs: Sequence[float], limit: float) -> list[State]:
+        """For each of `needs`, which ascend: changes by gain for cost until they gain it, cost `limit` or fill the room."""
         able = np.flatnonzero(gain > 0)
         order = able[np.argsort(-gain[able] / self.cost[able], kind="stable")]
-        return self.fitted(order.tolist(), limit=limit, gain=gain.tolist(), need=need)
+        return self._packed(order.tolist(), gain.tolist(), needs, limit)
 
-    def fitted(
-        self, wanted: Sequence[int], *, limit: float | None = None, gain: Sequence[float] = (), need: float = math.inf
-    ) -> State:
-        """Those of `wanted`, in order of preference, that fit together: a place each, the room, the cost allowed. With
-        `gain` no more than `need` asks for."""
+    def fitted(self, wanted: Sequence[int]) -> State:
+        """Those of `wanted`, in order of preference, that fit together: a place each, the room, the cost allowed."""
+        return self._packed(wanted, [0.0] * len(self.changes), (math.inf,), self.limit)[0]
+
+    def _packed(self, wanted: Sequence[int], gain: Sequence[float], needs: Sequence[float], most: float) -> list[State]:
         chosen: list[int] = []
         taken: set[tuple[str, int]] = set()
-        got, spent, room, most = 0.0, 0.0, self.room, self.limit if limit is None else limit
-        costs = self.cost.tolist()
+        out: list[State] = []
+        got, spent, room = 0.0, 0.0, self.room
+        costs, changes = self.cost.tolist(), self.changes
         for k in wanted:
-            change, cost = self.changes[k], costs[k]
+            change, cost = changes[k], costs[k]
             if spent + cost > most or change.length > room or change.place in taken:
                 continue
             chosen.append(k)
             taken.add(change.place)
             spent, room = spent + cost, room - change.length
-            got += gain[k] if gain else 0.0
-            if got >= need:
-                break
-        return tuple(sorted(chosen))
+            got += gain[k]
+            while len(out) < len(needs) and got >= needs[len(out)]:
+                out.append(tuple(sorted(chosen)))
+            if len(out) == len(needs):
+                return out
+        return out + [tuple(sorted(chosen))] * (len(needs) - len(out))
 
     def noisy(self, size: float = 1.0) -> np.ndarray:
         """Gains as they might be: drawn from what is believed of them (Thompson sampling)."""
+        if self._noise is None:
+            self._noise = np.random.default_rng(self.rng.getrandbits(64))
         return self.gain + size * self.doubt * self._noise.standard_normal(len(self.gain))
 
     def children(self, state: State, operator: str | None = None) -> Iterator[State]:
@@ -212,37 +222,43 @@ class Canvas:
         """What the surrogate's guess falls by when words of these scores and sizes come in."""
         return self._guess - self._bias - (self._score + scores) / np.sqrt(np.maximum(self._size + sizes, 1.0))
 
-    def _by_weight(self) -> list[int]:
-        """Word positions, those first that add most to the surrogate's log-odds."""
+    def _by_weight(self) -> tuple[list[int], dict[int, float]]:
+        """Word positions, those first that add most to the surrogate's log-odds; and what each adds."""
         able = [(i, self.text[a:b]) for i, (a, b) in enumerate(self.spans) if any(map(str.isalpha, self.text[a:b]))]
         scores, sizes = -np.array([self.box.word(word) for _, word in able], np.float64).reshape(-1, 2).T
-        return [able[k][0] for k in np.argsort(-self._gains(scores, sizes), kind="stable")]
+        gains = self._gains(scores, sizes)
+        order = [able[k][0] for k in np.argsort(-gains, kind="stable").tolist()]
+        return order, dict(zip([i for i, _ in able], gains.tolist(), strict=True))
 
-    def _edit(self, positions: Sequence[int]) -> None:
-        """Adds every operator's edit of the words at these positions."""
-        share, text = 1 / max(1, len(self.spans)), self.text
+    def _edit(self, pairs: Sequence[tuple[str, int]], most: int) -> int:
+        """Adds the edits of words by operators, in order, until there are `most`; returns how many pairs are left."""
+        share, text, words, left = 1 / max(1, len(self.spans)), self.text, self.box.words, len(pairs)
         found: list[Change] = []
         told: list[tuple[float, float, float, float, float]] = []
-        for name, operator in self.box.words.items():
-            spans, effect = self._places[name], self.box.effects[name]
-            for i in positions:
-                if i >= len(spans):
-                    continue
-                start, end = spans[i]
-                old = text[start:end]
-                if not operator.can_edit(old):
-                    continue
-                seed = self.rng.getrandbits(30)
-                new = operator.edit(old, Random(seed))
-                if new == old:
-                    continue
-                found.append(Change(("word", start), name, seed, (start, end), new, max(0, len(new) - len(old))))
-                told.append((*self._difference(start, end, new), effect.trust, effect.cost * share, effect.doubt))
+        for name, i in pairs:
+            if len(found) == most:
+                break
+            left -= 1
+            spans, operator = self._places[name], words[name]
+            if i >= len(spans):
+                continue
+            start, end = spans[i]
+            old = text[start:end]
+            if not operator.can_edit(old):
+                continue
+            seed = self.rng.getrandbits(30)
+            new = operator.edit(old, Random(seed))
+            if new == old:
+                continue
+            effect = self.box.effects[name]
+            found.append(Change(("word", start), name, seed, (start, end), new, max(0, len(new) - len(old))))
+            told.append((*self._difference(start, end, new), effect.trust, effect.cost * share, effect.doubt))
         self.changes += found
         scores, sizes, trust, cost, doubt = np.array(told, np.float64).reshape(-1, 5).T
         self.gain = np.concatenate([self.gain, trust * self._gains(scores, sizes)])
         self.cost = np.concatenate([self.cost, np.maximum(cost, LEAST)])
         self.doubt = np.concatenate([self.doubt, doubt])
+        return left
 
     def _difference(self, start: int, end: int, new: str) -> tuple[float, float]:
         """(score, size) that the words at a stretch gain; those at both sides of a gap are part of it."""
@@ -253,6 +269,6 @@ class Canvas:
         score = size = 0.0
         for sign, words in ((1, f"{before}{new}{after}"), (-1, f"{before}{text[start:end]}{after}")):
             for word in words.split():
-                one = self.box.word(word) if sign < 0 else self.box.knowledge.ngrams.word(word)
+                one = self.box.word(word)
                 score, size = score + sign * one[0], size + sign * one[1]
         return score, size

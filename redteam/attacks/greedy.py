@@ -8,6 +8,9 @@ from .base import Board, CanvasAttack
 from .canvas import ALLOWED, State
 
 GUIDED = 6  # times that the guide is asked before the target is, where the semantic surrogate is trusted
+PATIENT = 5  # batches in which it promised nothing, one after the other, and after which the search is over
+TRUSTED = 0.5  # trust from which the guide is asked first
+UNGUIDED = 7  # batches before the guide is asked where it is not: a text costs it more than a small target
 SPARE = 0.005  # similarity that a guided sample keeps in hand
 
 
@@ -15,24 +18,43 @@ class Greedy(CanvasAttack):
     """Packs the changes that gain most for what they cost in similarity, and learns from each answer what they really gain.
 
     Each batch is packed by gains drawn from what is believed of them. With a guide, batches are drawn wider, and the target
-    is asked about those alone that stay near the seed and promise most.
+    is asked about those alone that stay near the seed and promise most. Where the semantic surrogate is trusted that begins
+    with the first batch, few are shown at a time, and the search ends when the guide finds nothing more; where not, the guide
+    is left to the seeds that are hard.
     """
 
+    @property
+    def trust(self) -> float:
+        """In the semantic surrogate, which needs the guide."""
+        semantic = self.box.knowledge.semantic
+        return semantic.trust if semantic and self.guide else 0.0
+
+    def open(self, board: Board) -> list[State]:
+        if self.trust < TRUSTED:
+            return super().open(board)
+        board.canvas.widen()
+        return self.guided(board)
+
     def step(self, board: Board) -> list[State]:
-        return self.guided(board) if self.guide else self.plan(board, self.width, noise=1.0)
+        if self.trust >= TRUSTED:
+            return self.guided(board) if board.poor < PATIENT else []
+        return self.guided(board) if self.guide and board.batches >= UNGUIDED else self.plan(board, self.width, noise=1.0)
 
     def guided(self, board: Board) -> list[State]:
         """Out of more states, those that stay near the seed and promise most by both surrogates."""
         assert self.guide
-        canvas, semantic = board.canvas, self.box.knowledge.semantic
-        trust = semantic.trust if semantic else 0.0
+        canvas, semantic, trust = board.canvas, self.box.knowledge.semantic, self.trust
+        shown = self.width if trust < TRUSTED else max(1, round((1 - trust) * self.width))
         canvas.limit = max(canvas.limit, ALLOWED * self.box.near)
-        promise: dict[State, float] = {}
+        promise = board.promise if trust >= TRUSTED else dict[State, float]()
         nearest: tuple[float, list[State]] = (2.0, [])
-        for _ in range(1 + round(trust * (GUIDED - 1))):
+        for turn in range(1 + round(trust * (GUIDED - 1))):
+            if sum(gain >= canvas.needed for gain in promise.values()) >= shown:
+                break
             climb = sorted(promise, key=lambda s: -promise[s])[: self.width]
             near = board.new([canvas.neighbour(s, board.rng) for s in climb for _ in range(2)], self.width)
-            states = near + self.plan(board, 2 * self.width - len(near), noise=1.0)
+            noise = 1.0 if turn or board.batches else 0.0
+            states = near + self.plan(board, 2 * self.width - len(near), noise=noise)
             if not states:
                 break
             board.tried.update(states)
@@ -45,8 +67,8 @@ class Greedy(CanvasAttack):
                 if cost <= self.box.near - SPARE:
                     promise[state] = trust * gain + (1 - trust) * canvas.gained(state)
                 nearest = min(nearest, (cost, [state]))
-            if sum(gain >= canvas.needed for gain in promise.values()) >= self.width:
-                break
-        best = sorted(promise, key=lambda s: -promise[s])[: self.width] or nearest[1]
+        board.poor = 0 if any(gain >= canvas.needed for gain in promise.values()) else board.poor + 1
+        best = sorted(promise, key=lambda s: -promise[s])[:shown] or nearest[1]
         board.tried.difference_update(best)  # shown to the guide, not to the target yet
+        board.promise = {s: promise[s] for s in sorted(promise, key=lambda s: -promise[s])[: 2 * self.width] if s not in best}
         return best

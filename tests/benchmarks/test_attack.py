@@ -12,6 +12,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from redteam.attacks.greedy import Greedy
+from redteam.engine import Seed
+from redteam.knowledge import Knowledge, Phrase
+from sparring.embed import DummyEmbedder
+from sparring.record import digest
+
 ROOT = pathlib.Path(__file__).parents[2]
 
 
@@ -53,7 +59,7 @@ def test_the_tables_add_up(attack):
             assert list(found["by_budget"].values()) == sorted(found["by_budget"].values())
             assert 0 <= found["target_share"] <= 1
         assert details[setting]["ours"]["queries"] <= attack.CAPS[setting]
-        assert details[setting]["ours"]["warmup"]["queries"] <= attack.WARMUP
+        assert details[setting]["ours"]["warmup"]["queries"] <= attack.Ours.WARMUP
 
 
 def test_a_success_counts_only_if_it_is_valid_and_survives_a_normaliser(attack):
@@ -78,6 +84,39 @@ def test_a_success_counts_only_if_it_is_valid_and_survives_a_normaliser(attack):
     assert (undone["asr"], undone["asr_normalised"], undone["valid_asr_raw"], undone["valid_asr"]) == (1, 0, 1, 0)
 
 
+def test_a_replay_proposes_the_same_and_asks_no_guide(attack):
+    ours = module("benchmarks/ours.py")
+
+    class Counted(ours.Cached):
+        calls = 0
+
+        def encode(self, texts):
+            self.calls += 1
+            return super().encode(texts)
+
+    guide = Counted(DummyEmbedder())
+    operators = {name: ours.registry.make("operator", name) for name in ("dilution", "leet", "typo", "zero_width")}
+    strategy = ours.Replay(Greedy(operators, Knowledge(phrases=(Phrase("see you at home"),)), guide=guide))
+    seeds = [Seed(str(i), f"win a free prize now, call 0800123456{i}", "spam") for i in range(5)]
+
+    class Stern:
+        """Lets little pass."""
+
+        labels, threshold = ("benign", "spam"), 0.03
+
+        def predict_proba(self, samples):
+            spam = np.array([int(digest(s)[:8], 16) / 2**32 if s[:3] != "win" or "call" not in s else 0.9 for s in samples])
+            return np.stack([1 - spam, spam], 1)
+
+    def play():
+        return ours.engine.attack(strategy, Stern(), seeds, ours.PayloadKept() & ours.Length(), budget=60)
+
+    first, asked = play(), guide.calls
+    assert asked
+    assert play() == first
+    assert guide.calls == asked
+
+
 def test_effective_number(attack):
     assert attack.effective_number(Counter(a=5, b=5, c=5)) == pytest.approx(3)
     assert attack.effective_number(Counter(a=9, b=0)) == pytest.approx(1)
@@ -91,4 +130,4 @@ def test_the_quick_run_measures_ours_beside_stored_peers():
     )
     rows = {row["metric"]: row for row in json.loads(done.stdout)}
     assert rows["valid_asr@40"]["ours"] >= 0.9
-    assert all(row["stored"] for name, row in rows.items() if name != "growth")
+    assert all(row["stored"] for name, row in rows.items() if not name.startswith("growth"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redteam.engine import Attack, Candidate, Seed, attack
+from redteam.engine import Attack, Candidate, Seed, attack, stream
 from sparring import registry
 from sparring.embed import DummyEmbedder
 from sparring.errors import TargetFailed
@@ -83,6 +83,23 @@ def test_results_depend_on_the_seed_and_not_on_the_window(window, seed):
         ]
 
     assert play(window) == play(256)
+
+
+@settings(max_examples=30, deadline=None)
+@given(window=st.integers(1, 20), budget=st.integers(1, 15), n=st.integers(0, 40))
+def test_a_stream_gives_the_same_outcomes_and_takes_no_more_seeds_than_it_needs(window, budget, n):
+    taken = []
+
+    def endless():
+        for one in seeds(n):
+            taken.append(one.id)
+            yield one
+
+    out = []
+    for outcome in stream(Grow(3), HashTarget(), endless(), Always(), budget=budget, window=window):
+        out.append(outcome)
+        assert len(taken) - len(out) <= window * budget, "what waits is bounded: a search ends with its budget"
+    assert out == attack(Grow(3), HashTarget(), seeds(n), Always(), budget=budget)
 
 
 def test_a_seed_that_the_target_misses_is_no_success():
