@@ -88,15 +88,15 @@ def defaults(image: bytes) -> str:
 
 def pairs(quick: bool) -> list[Row]:
     """Audits of sets with one planted shortcut each, and of clean ones."""
-    seeds = (11,) if quick else (11, 12)
+    seeds = (21,) if quick else (21, 22)
     found = [bool(name in audit(real, made).found) for seed in seeds for name, (real, made) in planted(seed).items()]
     accused = [bool(_audited(made)) for seed in seeds for made in clean(seed)]
-    fragile = audit(scans(0, seeds[0]), scans(3, seeds[0]))
+    fragile = audit(scans(2, seeds[0]), scans(0, seeds[0]))
     return [
         Row("aigc", "shortcut_found", "share of planted", _mean(found), goal=1.0),
         Row("aigc", "clean_accused", "share of clean sets", _mean(accused), goal=0.0, higher_is_better=False),
         Row("aigc", "plain_detector", "balanced accuracy", fragile.detector),
-        Row("aigc", "plain_detector_jpeg_reals", "share of real images known", fragile.jpeg_reals),
+        Row("aigc", "plain_detector_jpeg", "balanced accuracy", fragile.processed["jpeg"]),
     ]
 
 
@@ -115,7 +115,7 @@ def planted(seed: int) -> dict[str, tuple[list[bytes], list[bytes]]]:
         "metadata": (real, [vision.png(v, {"made by": "a generator"}) for v in values]),
         "encoder": ([aigc.written(v, "jpeg", 90) for v in values], [aigc.written(v, "jpeg", 75) for v in values]),
         "exact values": (real, [vision.png(np.where(v < 40, 0, v).astype(np.uint8)) for v in values]),
-        "jpeg": (scans(0, seed), real),  # noise of single pixels alone, which JPEG's own traces are taken for
+        "jpeg": (scans(2, seed), scans(0, seed)),  # noise of single pixels alone, which JPEG takes away
     }
 
 

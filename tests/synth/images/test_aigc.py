@@ -113,11 +113,13 @@ def test_leaving_one_generator_out_leaves_its_images_and_the_tested_sources_out(
         aigc.leave_one_out(aigc.pairs(files[:5], labels[:5], {"a": Posterised()}, size=16))
 
 
-def test_a_clean_set_is_not_accused(digits):
-    found = audited(aigc.pairs(*digits, {"bent": through("elastic", 0.8)}, size=SIZE))
+@pytest.mark.parametrize("generator", ["elastic", "affine"])
+def test_a_clean_set_is_not_accused(digits, generator):
+    """Both resample their start, so sensor noise is a little less on one side: no artefact of files."""
+    found = audited(aigc.pairs(*digits, {"bent": through(generator, 0.8)}, size=SIZE))
     assert not found
     assert found.found == {}
-    assert max(found.facts.values()) < 0.65
+    assert max(found.facts.values()) < 0.8
 
 
 def test_real_images_against_others_of_the_same_kind_are_not_accused(digits):
@@ -153,15 +155,15 @@ def test_a_planted_fact_of_the_file_is_named(digits, planted):
     assert planted in found.found
 
 
-def test_a_detector_that_lives_on_noise_is_found_by_real_images_that_come_as_jpeg():
-    """The generator leaves noise of single pixels, real images have none: what JPEG adds is taken for it."""
-    real, made = scanned(0), scanned(3)
+def test_a_detector_that_lives_on_noise_is_found_by_jpeg():
+    """Real images hold the noise of a sensor, generated ones none: JPEG takes it, and with it the detector's only cue."""
+    real, made = scanned(2), scanned(0)
     groups = [str(i) for i in range(len(real))] * 2
-    found = shortcuts.audit(real + made, [False] * len(real) + [True] * len(made), groups, size=SIZE, epochs=4)
+    found = shortcuts.audit(real + made, [False] * len(real) + [True] * len(made), groups, size=SIZE, epochs=5)
     assert found.detector > 0.9
-    assert found.jpeg_reals < 0.5
-    assert found.processed["jpeg"] == found.jpeg_reals
+    assert found.processed["jpeg"] < found.detector - 0.2
     assert "jpeg" in found.found
+    assert found.facts["bytes"] == found.facts["format"] == 0.5
 
 
 def test_too_little_to_say_anything_is_said(digits):
