@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from benchmarks import shared
 from benchmarks.shared import Row
 
-SETTINGS = {"text": 250_000, "images": 20_000}  # rows written; images are photographs' size, stamps where memory is measured
+SETTINGS = {"text": 200_000, "images": 10_000}  # rows written; images are photographs' size, stamps where memory is measured
 MEMORY = (10_000, 1_000_000)  # rows
 PAIRS = 3
 QUICK = 25  # times fewer

@@ -15,7 +15,8 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.pages.tables import goals, where  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-NAMES = ("attack", "selfplay", "mining", "label_issues", "generate")  # in the order of the page, as modules of benchmarks/pages
+# In the order of the page, as modules of benchmarks/pages.
+NAMES = ("attack", "selfplay", "mining", "label_issues", "generate", "publish")
 
 HEAD = """# Benchmarks
 
@@ -26,7 +27,10 @@ Made by `docs/make_benchmarks.py` from `benchmarks/results/`, which `make bench`
 def page() -> str:
     parts = [HEAD]
     for name in NAMES:
-        found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        results = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if not results.exists():
+            continue  # not measured yet
+        found = json.loads(results.read_text(encoding="utf-8"))
         about = importlib.import_module(f"benchmarks.pages.{name}")
         parts += [about.HEAD, goals(found), about.tables(found["details"]), where(found)]
     return "\n".join(parts)

@@ -72,7 +72,7 @@ class Writer:
             rank[_same(table, kind)] = i
         if len(found) > 1:
             table = table.take(pa.array(np.argsort(rank, kind="stable")))
-        per_row = table.get_total_buffer_size() / max(len(table), 1)
+        per_row = table.nbytes / max(len(table), 1)
         start = 0
         for kind, rows in zip(found, np.bincount(rank, minlength=len(found)).tolist(), strict=True):
             split, part = kind["split"], self._part(kind)
