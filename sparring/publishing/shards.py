@@ -16,11 +16,11 @@ from ..errors import DataError
 from ..record import SCHEMA, SPLITS
 from .manifest import Count, Shard
 
-GROUP_ROWS = 20_000  # of a row group, at most
+GROUP_ROWS = 10_000  # of a row group, at most
 GROUP_BYTES = 32 << 20
 SHARD_BYTES = 256 << 20  # uncompressed; the next row group goes to the next shard
-BUFFER_BYTES = 96 << 20  # over all shards that are open
-MIXED_ROWS = 50_000  # that are sorted to their shards at once, at most
+BUFFER_BYTES = 64 << 20  # over all shards that are open
+MIXED_ROWS = 32_000  # that are sorted to their shards at once, at most
 MIXED_BYTES = 32 << 20
 # Ids and texts are unique: a dictionary of them costs time and saves nothing.
 _REPEATED = [
@@ -70,15 +70,13 @@ class Writer:
         rank = np.full(len(table), -1)
         for i, kind in enumerate(found):
             rank[_same(table, kind)] = i
-        if len(found) > 1:
-            table = table.take(pa.array(np.argsort(rank, kind="stable")))
         per_row = table.nbytes / max(len(table), 1)
-        start = 0
-        for kind, rows in zip(found, np.bincount(rank, minlength=len(found)).tolist(), strict=True):
+        for i, kind in enumerate(found):
+            # Taken, not sliced: a slice that waits would keep the rows of all others in memory.
+            rows = table.take(pa.array(np.flatnonzero(rank == i))) if len(found) > 1 else table
             split, part = kind["split"], self._part(kind)
             one = self._open.setdefault((split, part), _Open(self._folder, split, part, self._schema))
-            one.add(table.slice(start, rows), rows * per_row)
-            start += rows
+            one.add(rows, len(rows) * per_row)
         while sum(o.bytes for o in self._open.values()) > BUFFER_BYTES:
             max(self._open.values(), key=lambda o: o.bytes).flush()
 
