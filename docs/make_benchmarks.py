@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.pages.tables import goals, where  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-NAMES = ("attack", "selfplay", "mining", "label_issues", "generate")  # in the order of the page, as modules of benchmarks/pages
+NAMES = ("attack", "selfplay", "mining", "label_issues")  # in the order of the page, as modules of benchmarks/pages
 
 HEAD = """# Benchmarks
 
