@@ -15,7 +15,14 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.pages.tables import goals, where  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-NAMES = ("attack", "selfplay", "mining", "label_issues", "generate")  # in the order of the page, as modules of benchmarks/pages
+NAMES = (
+    "attack",
+    "selfplay",
+    "mining",
+    "label_issues",
+    "generate",
+    "images",
+)  # in the order of the page, as modules of benchmarks/pages
 
 HEAD = """# Benchmarks
 
@@ -26,7 +33,10 @@ Made by `docs/make_benchmarks.py` from `benchmarks/results/`, which `make bench`
 def page() -> str:
     parts = [HEAD]
     for name in NAMES:
-        found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        path = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if not path.exists():  # not measured yet
+            continue
+        found = json.loads(path.read_text(encoding="utf-8"))
         about = importlib.import_module(f"benchmarks.pages.{name}")
         parts += [about.HEAD, goals(found), about.tables(found["details"]), where(found)]
     return "\n".join(parts)
