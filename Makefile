@@ -57,7 +57,7 @@ test-vllm: .venv-vllm/done  ## run the real vLLM engine, in an environment of it
 	touch $@
 
 bench: install   ## measure against peers, each in an environment of its own: all, or NAME=attack; then write docs/benchmarks.md
-	@for name in $(or $(NAME),attack selfplay mining label_issues generate publish); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in $(or $(NAME),attack selfplay mining label_issues images generate publish); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python docs/make_benchmarks.py
 
 lint: install    ## ruff, mypy, import-linter

@@ -16,7 +16,7 @@ from benchmarks.pages.tables import goals, where  # noqa: E402
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 # In the order of the page, as modules of benchmarks/pages.
-NAMES = ("attack", "selfplay", "mining", "label_issues", "generate", "publish")
+NAMES = ("attack", "selfplay", "mining", "label_issues", "images", "generate", "publish")
 
 HEAD = """# Benchmarks
 

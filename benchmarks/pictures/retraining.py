@@ -1,0 +1,138 @@
+"""What retraining on guided samples is worth beside what costs less: the same data, plain diffusion, corruption, FGSM."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.shared import Row
+from redteam.images.pixel import pgd
+
+from .digits import SEEDS, Lab, Net, Recipe, accuracy, mean
+from .guided import CANDIDATES, WAYS, attack
+
+FINE = Recipe("cnn", 8, 1e-3)
+SCRATCH = 24  # epochs
+ROUNDS = 3
+
+
+def play(lab: Lab, n: int, way: dict[str, Any] | None) -> tuple[Net, Any, Any, list[dict[str, float]]]:
+    """Rounds of self-play that fine-tune the same target on its own rows and all that was won; `way` None is the control,
+    plain diffusion data. The last net, what was won (images, digits), and the yield of each round."""
+    x, y = lab.rows("target")
+    won_x, won_y, net, told = [], [], lab.target, []
+    for turn in range(ROUNDS):
+        noise = 10**6 * (lab.seed + 1) + 10**5 * (turn + 1)
+        found = attack(lab, net, way, n=n, noise=noise)
+        kept = torch.from_numpy(found.sure.nonzero()[0])  # also what it was right about: else it learns to doubt
+        won_x.append(found.x[kept])
+        won_y.append(found.y[kept])
+        net = lab.net(FINE, torch.cat([x, *won_x]), torch.cat([y, *won_y]), seed=turn, start=net)
+        told.append({"yield": 100 * float(found.accepted.mean()), "rows_added": len(kept)})
+    return net, torch.cat(won_x), torch.cat(won_y), told
+
+
+def standing(lab: Lab, net: Net, n: int, unseen: dict[str, tuple[Any, Any]]) -> dict[str, float]:
+    """What a retrained net is worth: clean accuracy, a new attack on it, and what no training saw
+    (`unseen`: images drawn from test images)."""
+    x, y = lab.rows("test")
+    noise = 10**6 * (lab.seed + 1) + 9 * 10**5
+    again = attack(lab, net, WAYS["guided"], n=n, noise=noise)
+    half = len(x) // 2
+    found = {
+        "clean": accuracy(net, x, y), "reattack": float(again.accepted.mean()),
+        "reattack_semantic": float(attack(lab, net, WAYS["semantic"], n=n // 2, noise=noise).accepted.mean()),
+        "audit_validity": again.figures(net)["audit_validity"],
+        "pgd": accuracy(net, pgd(net.module, x[:half], y[:half], 0.1, steps=10), y[:half]),
+    }  # fmt: skip
+    for name, change in CORRUPTIONS.items():
+        found[name] = accuracy(net, change(x), y)
+    for name, held in unseen.items():
+        found[name] = accuracy(net, *held)
+    return found
+
+
+def held_out(lab: Lab, n: int) -> dict[str, tuple[Any, Any]]:
+    """Images drawn from test images by SDEdit, steered against the first target and not; of digits that the filters see."""
+    rows = lab.rows("test")
+    out = {}
+    for name, way in (("sdedit", None), ("sdedit_guided", WAYS["guided"])):
+        found = attack(lab, lab.target, way, n=min(n, 300), noise=7 * 10**6, start=rows)
+        kept = torch.from_numpy(found.sure.nonzero()[0])
+        out[name] = found.x[kept], found.y[kept]
+    return out
+
+
+def _inverted(x: Any) -> Any:
+    """A light grey frame, as of a scan."""
+    out = x.clone()
+    out[:, :, :2], out[:, :, -2:], out[:, :, :, :2], out[:, :, :, -2:] = 0.6, 0.6, 0.6, 0.6
+    return out
+
+
+def _salt(x: Any) -> Any:
+    drawn = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
+    return torch.where(drawn < 0.03, 0.0, torch.where(drawn > 0.97, 1.0, x))
+
+
+def _thin(x: Any) -> Any:
+    return -torch.nn.functional.max_pool2d(-torch.nn.functional.pad(x, (0, 1, 0, 1)), 2, 1)
+
+
+CORRUPTIONS: dict[str, Callable[[Any], Any]] = {  # of kinds that no augmentation here makes
+    "framed": _inverted, "salt": _salt, "thinned": _thin,
+}  # fmt: skip
+
+
+def retrained(lab: Lab, n: int) -> dict[str, Any]:
+    """Every way to retrain, with the same figures: fine-tuned over rounds, and from scratch."""
+    x, y = lab.rows("target")
+    best, won_x, won_y, rounds = play(lab, n, WAYS["guided"])
+    control, plain_x, plain_y, plain_rounds = play(lab, n, None)
+    ours, plain = (torch.cat([x, won_x]), torch.cat([y, won_y])), (torch.cat([x, plain_x]), torch.cat([y, plain_y]))
+    seed = 100 * lab.seed + 50
+    arms: dict[str, tuple[tuple[Any, Any], str]] = {
+        "control_same_data": ((x, y), "plain"), "control_diffusion": (plain, "plain"),
+        "control_corruption": ((x, y), "corrupted"),
+        "control_adversarial": ((x, y), "adversarial"), "control_combined": ((x, y), "all"), "scratch": (ours, "plain"),
+        "scratch_combined": (ours, "all"),
+    }  # fmt: skip
+    nets = {"finetune_0_rounds": lab.target, f"finetune_{ROUNDS}_rounds": best, "control_finetune": control}
+    for name, (rows, kind) in arms.items():
+        nets[name] = lab.net(Recipe("cnn", SCRATCH, kind=kind), *rows, seed=seed)
+        sys.stderr.write(f"seed {lab.seed} trained {name}\n")
+    unseen = held_out(lab, n)
+    found = {name: standing(lab, net, n, unseen) for name, net in nets.items()}
+    return {"arms": found, "rounds": rounds, "control_rounds": plain_rounds}
+
+
+def measure(quick: bool) -> dict[str, Any]:
+    """Net -> figures, the mean of the seeds, and each seed's with its rounds."""
+    found = [retrained(Lab(seed), CANDIDATES[quick]) for seed in SEEDS[: 1 if quick else None]]
+    arms = {name: mean([one["arms"][name] for one in found]) for name in found[0]["arms"]}
+    return {"arms": arms, "rounds": {str(seed): one for seed, one in zip(SEEDS, found, strict=False)}}
+
+
+def rows(details: dict[str, Any]) -> list[Row]:
+    arms = details["arms"]
+    first, fine, control = (arms[name] for name in ("finetune_0_rounds", f"finetune_{ROUNDS}_rounds", "control_finetune"))
+    best, rival = arms["scratch_combined"], arms["control_combined"]
+    out = [
+        Row("scratch_combined", "reattack", "share", best["reattack"], rival["reattack"], "without ours", 0.025, False),
+        Row("scratch_combined", "clean", "accuracy", best["clean"], rival["clean"], "without ours", 0.983),
+        Row("finetune_3_rounds", "reattack", "share", fine["reattack"], control["reattack"], "plain diffusion", 0.06, False),
+        Row(
+            "finetune_3_rounds", "clean_change", "accuracy", fine["clean"] - first["clean"], control["clean"] - first["clean"],
+            "plain diffusion", 0.0,
+        ),
+    ]  # fmt: skip
+    named = {(row.setting, row.metric) for row in out}
+    for name, arm in arms.items():
+        for metric in ("reattack", "clean"):
+            if (name, metric) not in named:
+                unit = "share" if metric == "reattack" else "accuracy"
+                out.append(Row(name, metric, unit, arm[metric], higher_is_better=metric == "clean"))
+    return out
