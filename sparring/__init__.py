@@ -68,6 +68,7 @@ PARTS = {
     "image_target": {
         "net": "sparring.targets.image_net:ImageNet",
         "reader": "sparring.targets.reader:Reader",
+        "onnx": "sparring.targets.image_onnx:ImageOnnx",
         "pretrained": "sparring.targets.image_pretrained:ImagePretrained",
     },
     "image_embedder": {"pixels": "sparring.pixels:Pixels"},
