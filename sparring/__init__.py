@@ -69,8 +69,10 @@ PARTS = {
     "image_target": {
         "net": "sparring.targets.image_net:ImageNet",
         "reader": "sparring.targets.reader:Reader",
+        "onnx": "sparring.targets.image_onnx:ImageOnnx",
+        "pretrained": "sparring.targets.image_pretrained:ImagePretrained",
     },
-    "image_embedder": {"pixels": "sparring.pixels:Pixels"},
+    "image_embedder": {"pixels": "sparring.pixels:Pixels", "pretrained": "sparring.image_embed:Pretrained"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
         "openai": "sparring.verdicts.openai:OpenAI",

@@ -53,6 +53,18 @@ def resolve(reference: str, *, base: pathlib.Path | None = None) -> str:
     raise ReferenceNotFound(f"{reference}: expected hf://, pkg:// or a path, got the scheme {scheme!r}")
 
 
+@contextlib.contextmanager
+def loading(place: str, holds: str) -> Iterator[None]:
+    """Turns what transformers raises in the block, of a model that it cannot load, into `ReferenceNotFound`; `holds` says what
+    a folder of it has."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0]
+        fix = f"give a folder with {holds}" if pathlib.Path(place).exists() else f"with a network, once: hf download {place}"
+        raise ReferenceNotFound(f"{place}: expected a transformers model in safetensors: {why} Fix: {fix}") from error
+
+
 def content(reference: str, *, base: pathlib.Path | None = None) -> str | None:
     """The hash of what a reference stands for on this disk; None for a model on the hub, whose files are not ours."""
     return None if reference.startswith("hf://") else content_hash(pathlib.Path(resolve(reference, base=base)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -83,24 +83,30 @@ def decoded(data: bytes) -> np.ndarray:
         raise DataError(f"expected an image, got {reason}")
     import numpy as np
 
-    found = np.asarray(picture, np.uint8)
+    found = np.array(picture, np.uint8)
     return found.reshape(*found.shape[:2], -1)
 
 
-def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: int) -> np.ndarray:
+def pictures(images: Sequence[bytes], *, channels: int = 3, first: int = 0) -> Iterator[Any]:
+    """Each file as a Pillow image, grey for 1 channel, else RGB. Raises `DataError` for one that can't be read, with its row;
+    `first` is the first one's."""
+    for row, data in enumerate(images, first):
+        picture, reason = _tried(data)
+        if reason:
+            raise DataError(f"expected an image, got {reason} in row {row}")
+        yield picture.convert("L" if channels == 1 else "RGB")
+
+
+def pixels(images: Sequence[bytes], *, size: int | tuple[int, int], channels: int, first: int = 0) -> np.ndarray:
     """(n, h, w, c) uint8; `size` is (h, w) or the side of a square, to which each image is resized, bilinear.
 
-    `channels`: 1 grey, 3 RGB. Raises `DataError` for a file that can't be read.
+    `channels`: 1 grey, 3 RGB. Raises `DataError` for a file that can't be read, with its row counted from `first`.
     """
     import numpy as np
 
     height, width = (size, size) if isinstance(size, int) else size
     out = np.zeros((len(images), height, width, channels), np.uint8)
-    for i, data in enumerate(images):
-        picture, reason = _tried(data)
-        if reason:
-            raise DataError(f"expected an image, got {reason} in row {i}")
-        picture = picture.convert("L" if channels == 1 else "RGB")
+    for i, picture in enumerate(pictures(images, channels=channels, first=first)):
         if picture.size != (width, height):
             picture = picture.resize((width, height), 2)
         out[i] = np.asarray(picture, np.uint8).reshape(height, width, channels)

@@ -39,7 +39,8 @@ class Draw(Ask):
 
 class GuidedDiffusion(Attack):
     """Draws the seed anew from some noise (SDEdit), each step moved along the gradient of the target's decision for benign and
-    of what the `guides` see, so that the label stays. White-box; each gradient counts as a query.
+    of what the `guides` see, so that the label stays. White-box; each gradient counts as a query (rows that the generator
+    repeats to fill a small batch up tell nothing and don't count).
 
     `strengths` are tried in turn, `strength` is the size of a move (see `redteam.images.guided.Guided`), the last `unguided`
     steps are left to the generator: what is written there is pixel noise, which an upload loses.

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import refs
 from ..causal import by_length
-from ..errors import JobError, ReferenceNotFound, TargetFailed
+from ..errors import JobError, TargetFailed
 
 
 def load(place: str, *, dtype: Any, revision: str | None = None, **config: Any) -> tuple[Any, Any]:
     """(tokenizer, model) from a folder or a hub id; weights in safetensors only. Raises `ReferenceNotFound`."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    try:
+    with refs.loading(place, "config.json, model.safetensors and a tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(place, revision=revision)
         model = AutoModelForSequenceClassification.from_pretrained(
             place, dtype=dtype, use_safetensors=True, revision=revision, **config
         )
-    except (OSError, ValueError) as error:
-        why = str(error).strip().partition("\n")[0]
-        folder = "give a folder with config.json, model.safetensors and a tokenizer"
-        fix = folder if pathlib.Path(place).exists() else f"with a network, once: hf download {place}"
-        raise ReferenceNotFound(f"{place}: expected a transformers model in safetensors: {why} Fix: {fix}") from error
     if tokenizer.pad_token is None:  # decoders
         tokenizer.pad_token = tokenizer.eos_token
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -42,19 +42,23 @@ class FixedTarget(BaseTarget):
         if self.settings.labels is not None:
             check_labels(self.settings.labels, names, self.who)
 
-    def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
+    def predict_proba(self, samples: Sequence[Any]) -> np.ndarray:
         self.check_fitted()
         if not len(samples):
             return np.zeros((0, len(self.labels)), np.float32)
         s = self.settings
         return to_policy(
-            self.score(clean(samples)), self.labels,
+            self.score(self.taken(samples)), self.labels,
             labels=s.labels, thresholds=s.thresholds, default=s.threshold, who=self.who,
         )  # fmt: skip
 
+    def taken(self, samples: Sequence[Any]) -> list[Any]:
+        """The samples as `score` gets them."""
+        return clean(samples)
+
     @abstractmethod
-    def score(self, texts: list[str]) -> Scores:
-        """Scores of at least one text, in order; no text holds a lone surrogate."""
+    def score(self, samples: list[Any]) -> Scores:
+        """Scores of at least one sample, in order; no text holds a lone surrogate."""
 
 
 class FileTarget(FixedTarget):
@@ -87,3 +91,10 @@ class FileTarget(FixedTarget):
         new = self.with_labels(names)
         new._own = out
         return new
+
+
+class OfImages(FixedTarget):
+    """A fixed classifier of encoded files. A file that cannot be read is a `DataError` that says which."""
+
+    def taken(self, samples: Sequence[Any]) -> list[Any]:
+        return list(samples)

@@ -64,6 +64,49 @@ def tiny_classifier(tmp_path_factory) -> pathlib.Path:
 
 
 @pytest.fixture(scope="session")
+def saved_images(tmp_path_factory):
+    """Folders of random image classifiers with their processors, by family, made once; the images' sides come to 24 pixels."""
+    import functools
+
+    import transformers as t
+
+    names = dict(enumerate(("benign", "withdrawn", "forged")))
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    wide = {"initializer_range": 0.3}  # so that images differ by more than rounding
+
+    def build(family: str, config: dict):
+        square = {"height": 24, "width": 24}
+        if family == "vit":
+            shape = t.ViTConfig(image_size=24, patch_size=8, **small, **config)
+            return t.ViTForImageClassification(shape), t.ViTImageProcessorPil(size=square)
+        if family == "convnext":
+            shape = t.ConvNextConfig(hidden_sizes=[8, 16], depths=[1, 1], num_stages=2, layer_scale_init_value=1.0, **config)
+            return t.ConvNextForImageClassification(shape), t.ConvNextImageProcessorPil(size={"shortest_edge": 24})
+        if family == "siglip":
+            shape = t.SiglipConfig(vision_config={"image_size": 24, "patch_size": 8, **small}, **config)
+            return t.SiglipForImageClassification(shape), t.SiglipImageProcessorPil(size=square)
+        vision = {"patch_size": 8, "num_patches": 16, **small}
+        shape = t.Siglip2Config(vision_config=vision, **config)
+        return t.Siglip2ForImageClassification(shape), t.Siglip2ImageProcessorPil(patch_size=8, max_num_patches=9)
+
+    @functools.cache
+    def save(family: str, config: str) -> pathlib.Path:
+        folder, given = tmp_path_factory.mktemp(family), json.loads(config)
+        given["id2label"] = {int(k): v for k, v in given.get("id2label", names).items()}
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            model, processor = build(family, wide | given)
+            for p in model.parameters():  # some families start with heads of nearly nothing
+                if p.ndim > 1:
+                    torch.nn.init.normal_(p, std=0.3 / max(1, p[0].numel() / 50) ** 0.5)
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        return folder
+
+    return lambda family, **config: save(family, json.dumps(config))
+
+
+@pytest.fixture(scope="session")
 def tiny_onnx(tiny_classifier, tmp_path_factory) -> pathlib.Path:
     """The same classifier as ONNX, by torch's own exporter, with its tokenizer and config beside it."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -133,8 +176,8 @@ class Server:
         finally:
             self.busy -= 1
         if request.path == "/one":
-            return web.json_response({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
-        return web.json_response({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
+            return web.jsonresponse({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
+        return web.jsonresponse({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 26)

@@ -115,7 +115,7 @@ def test_what_is_derived_is_the_log_odds_of_the_score_that_a_job_sees(tiny_class
     scores = violation_scores(target, TEXTS)
     inputs = [target._tokenizer(text, return_tensors="pt") for text in TEXTS]
     with torch.no_grad():
-        odds = np.array([float(target._odds(target._model(**x).logits[0])) for x in inputs])
+        odds = np.array([float(target._violating(target._model(**x).logits[0])) for x in inputs])
     if "thresholds" in settings:  # which bend the score, and meet it where it decides
         assert ((odds > 0) == (scores > 0.5)).all()
     else:
