@@ -85,8 +85,8 @@ class Guided:
             ]
             total = sum(margins) / len(margins)
             for judge, rows in zip(self.judges, seen, strict=True):
-                said = judge.logits(images).log_softmax(1).gather(1, rows[:, None])[:, 0]
-                total = total + self.judge_weight / len(seen) * said
+                said = judge.logits(images).log_softmax(1)
+                total = total + self.judge_weight / len(seen) * said.gather(1, rows[:, None].to(said.device))[:, 0]
             return total
 
         return of
@@ -101,6 +101,7 @@ def margin(logits: Any, labels: Any, kind: Margin, threshold: float) -> Any:
     if kind == "benign":
         p = logits.log_softmax(1)
         return p[:, 0] - p[:, 1:].logsumexp(1) + math.log(max(threshold, 1e-9) / max(1 - threshold, 1e-9))
+    labels = labels.to(logits.device)
     own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
     return logits.masked_fill(own, -torch.inf).amax(1) - logits.gather(1, labels[:, None])[:, 0]
 

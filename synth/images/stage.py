@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sparring import generators, record
+from sparring import generators, record, registry
 from sparring.context import Context, Event
 from sparring.custody import check_text
 from sparring.policy import Category
@@ -25,18 +25,23 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
     """Violating records that the filter judge accepted; what fell stands beside them under `synth/raw-*`, with the reason."""
     accepted: list[Record] = []
     fallen: Counter[str] = Counter()
-    asked = _units(ctx) if ctx.job.synth.model else []
+    part = ctx.job.synth.model
+    asked, made_by = (_units(ctx), registry.find("image_model", part.kind)) if part else ([], None)
     for number, (category, n) in enumerate(asked):
         key = {
-            **ctx.key, "synth": ctx.job.synth.model, "n": n, "number": number, "judge": ctx.job.judges.filter,
-            "code": source_of(generators.image_model), "round": round,
+            **ctx.key, "synth": part, "n": n, "number": number, "judge": ctx.job.judges.filter,
+            "code": source_of(generators.image_model, made_by), "round": round,
         }  # fmt: skip
 
         def make(category: Category = category, n: int = n, number: int = number) -> pa.Table:
             return _draw(ctx, category, n=n, round=round, number=number)
 
-        table = ctx.run.table(f"round-{round:02d}/synth/raw-{number:05d}.parquet", key, make)
+        path = f"round-{round:02d}/synth/raw-{number:05d}.parquet"
+        if not ctx.run.keeps(path) and ctx.meter.stop():
+            break
+        table = ctx.run.table(path, key, make)
         reasons = table.column("reason").to_pylist()
+        ctx.meter.judged("synth", [not reason for reason in reasons])
         for row, reason in zip(record.from_table(table.drop_columns(["reason"])), reasons, strict=True):
             if reason:
                 fallen[reason] += 1
@@ -61,7 +66,8 @@ def _units(ctx: Context) -> list[tuple[Category, int]]:
 
 def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) -> pa.Table:
     model = generators.image_model(ctx)
-    prompt = category.definition
+    # What sets a prompt as text writes one of its own for the label; a rule is no spam.
+    prompt = "" if getattr(model, "sets_text", False) else category.definition
     check_text(prompt)
     seeds = [int(digest(ctx.job.seed, round, number, i)[:7], 16) for i in range(n)]
     drawn = model.draw([Brief(category.name, seed, prompt=prompt) for seed in seeds])
