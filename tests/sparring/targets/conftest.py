@@ -176,8 +176,8 @@ class Server:
         finally:
             self.busy -= 1
         if request.path == "/one":
-            return web.jsonresponse({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
-        return web.jsonresponse({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
+            return web.json_response({"result": [{"label": k, "score": v} for k, v in self.scores(body["text"]).items()]})
+        return web.json_response({"results": [{"category_scores": self.scores(t), "flagged": True} for t in body["input"]]})
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=1 << 26)
