@@ -74,12 +74,12 @@ def bare(url: str, n: int, flying: int) -> list[str]:
 def durable(url: str, folder: pathlib.Path, n: int, flying: int) -> None:
     """Texts into shards as a run has them: ledger, synced shards, commits."""
     with open_run(folder / "run", {}) as run, Ledger(folder / "ledger") as ledger:
-        model = Remembered(backend(url, flying), ledger)
-        model.ahead(prompts(n), [1] * n, told=lambda i, answer: None)
+        model, wanted = Remembered(backend(url, flying), ledger), prompts(n)
+        model.ahead(wanted, [1] * n, told=lambda i, answer: None)
         for start in range(0, n, SHARD):
 
             def make(start: int = start) -> pa.Table:
-                return table([a.text for a in model.complete(prompts(n)[start : start + SHARD], seed=1)])
+                return table([a.text for a in model.complete(wanted[start : start + SHARD], seed=1)])
 
             run.table(f"raw-{start:06d}.parquet", start, make)
 
