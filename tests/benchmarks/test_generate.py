@@ -45,3 +45,12 @@ def test_the_quick_run_measures():
     assert 0 < rows["server_64", "cpu_ms_per_request"] < 2
     for metric in ("redone_rows_beyond_group", "lost_rows", "duplicate_rows"):
         assert rows["kill", metric] == 0
+
+
+def test_stored_rows_have_the_names_that_others_read():
+    found = json.loads((ROOT / "benchmarks" / "results" / "generate.json").read_text(encoding="utf-8"))
+    keyed = {(row["setting"], row["metric"]): row["ours"] for row in found["rows"]}
+    assert {("server_64", "cpu_ms_per_request"), ("server_512", "cpu_ms_per_request")} <= set(keyed)
+    assert keyed["durability", "wall_overhead"] == found["details"]["durability"]["overhead"]
+    for name in ("redone_rows_beyond_group", "lost_rows", "duplicate_rows"):
+        assert keyed["kill", name] == found["details"]["kill"][name]
