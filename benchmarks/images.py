@@ -2,7 +2,7 @@
 
     python benchmarks/images.py                      # under an hour on one core; what is trained is kept for the next run
     python benchmarks/images.py --only guided        # this part alone; the others' stored figures stay
-    python benchmarks/images.py --quick              # few candidates; printed beside stored rows, not stored
+    python benchmarks/images.py --quick              # light nets, few candidates; beside stored rows, not stored
 
 A part is a module of benchmarks/pictures/ with `measure(quick)`, which gives its details, and `rows(details)`; or with
 `rows(quick)` alone.

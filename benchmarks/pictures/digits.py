@@ -6,7 +6,7 @@ import hashlib
 import pathlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -125,6 +125,7 @@ class Lab:
 
     seed: int
     cache: pathlib.Path = CACHE
+    light: bool = False  # for quick runs: a generator of a quarter of the images, nets of a fifth of the epochs
 
     @cached_property
     def _all(self) -> tuple[Any, Any, Any]:
@@ -152,10 +153,11 @@ class Lab:
     @cached_property
     def generator(self) -> Tiny:
         """One for all seeds, trained on the pool."""
-        folder = self.cache / f"images-tiny-{digest(asdict(GENERATOR))[:8]}"
+        settings, images = (replace(GENERATOR, epochs=2), POOL // 4) if self.light else (GENERATOR, POOL)
+        folder = self.cache / f"images-tiny-{digest(asdict(settings))[:8]}"
         if not folder.exists():
-            x, y = self.rows("pool")
-            trained = train([vision.png(image) for image in vision.rounded(x)], [str(int(d)) for d in y], GENERATOR)
+            x, y = (part[:images] for part in self.rows("pool"))
+            trained = train([vision.png(image) for image in vision.rounded(x)], [str(int(d)) for d in y], settings)
             aside = folder.with_suffix(".aside")
             aside.mkdir(parents=True, exist_ok=True)
             trained.pipeline.about["cpu_s"] = round(trained.cpu_s, 1)
@@ -165,6 +167,7 @@ class Lab:
 
     def net(self, recipe: Recipe, x: Any, y: Any, *, seed: int, start: Net | None = None) -> Net:
         """Trained by a recipe, or read back; from the weights of `start` where given."""
+        recipe = replace(recipe, epochs=max(2, recipe.epochs // 5)) if self.light else recipe
         module = nets.build(recipe.architecture, channels=1, size=28, labels=10, seed=seed)
         if start:
             module.load_state_dict(start.module.state_dict())

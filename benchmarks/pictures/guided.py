@@ -105,12 +105,12 @@ def measure(quick: bool) -> dict[str, Any]:
         {name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in ("guided", "semantic", "control_diffusion")}
         for lab in labs(quick)
     ]
-    about = {"nets": mean([_nets(lab) for lab in labs(quick)]), "generator": _generator(labs(True)[0]), "ways": WAYS}
+    about = {"nets": mean([_nets(lab) for lab in labs(quick)]), "generator": _generator(labs(quick)[0]), "ways": WAYS}
     return folded(found) | about
 
 
 def labs(quick: bool) -> list[Lab]:
-    return [Lab(seed) for seed in SEEDS[: 1 if quick else None]]
+    return [Lab(seed, light=quick) for seed in SEEDS[: 1 if quick else None]]
 
 
 def folded(found: list[dict[str, dict[str, float]]]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def retrained(lab: Lab, n: int) -> dict[str, Any]:
 
 def measure(quick: bool) -> dict[str, Any]:
     """Net -> figures, the mean of the seeds, and each seed's with its rounds."""
-    found = [retrained(Lab(seed), CANDIDATES[quick]) for seed in SEEDS[: 1 if quick else None]]
+    found = [retrained(Lab(seed, light=quick), CANDIDATES[quick]) for seed in SEEDS[: 1 if quick else None]]
     arms = {name: mean([one["arms"][name] for one in found]) for name in found[0]["arms"]}
     return {"arms": arms, "rounds": {str(seed): one for seed, one in zip(SEEDS, found, strict=False)}}
 
