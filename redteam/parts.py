@@ -96,15 +96,10 @@ def generator(ctx: Context, name: str, parameters: str = "") -> Generator:
     part = ctx.job.attack.strategy
     takes = registry.takes(ctx.job.medium.kind("attack"), part.kind)
     if name == part.kind and "image_model" in takes:
-        return described(generators.image_model(ctx).describe(), name=name, seed=ctx.job.seed, parameters=parameters)
+        said = generators.image_model(ctx).describe()
+        return Generator.of(said, name=name, seed=ctx.job.seed, parameters=parameters or "{}")
     if name != part.kind or "model" not in takes:
         return Generator(name=name, seed=ctx.job.seed)
     said = text_model(ctx).describe()
     made_by = json.dumps(said.get("parameters", {}), sort_keys=True)
-    return described(said, name=name, seed=ctx.job.seed, parameters=made_by)
-
-
-def described(said: Mapping[str, Any], *, name: str, seed: int, parameters: str) -> Generator:
-    """What a model says of itself, as a record keeps it."""
-    model, revision, licence = (said.get(key) for key in ("model", "revision", "licence"))
-    return Generator(name=name, model=model, revision=revision, licence=licence, seed=seed, parameters=parameters or "{}")
+    return Generator.of(said, name=name, seed=ctx.job.seed, parameters=made_by)

@@ -6,12 +6,16 @@ import functools
 import json
 import pathlib
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from . import refs, registry
 from .context import Context
 from .errors import JobError
+from .jobs import Part
 from .protocols import ImageModel
-from .store import source_of
+from .store import Run, source_of
+
+_OF_RUNS: WeakKeyDictionary[Run, ImageModel] = WeakKeyDictionary()
 
 
 def image_model(ctx: Context) -> ImageModel:
@@ -20,6 +24,12 @@ def image_model(ctx: Context) -> ImageModel:
     part = ctx.job.synth.model
     if part is None:
         raise JobError("expected `synth.model`, a generator of images; the job names none")
+    if ctx.run not in _OF_RUNS:  # every record of what it drew asks; the unit's key and bytes are looked at once
+        _OF_RUNS[ctx.run] = _of_run(ctx, part)
+    return _OF_RUNS[ctx.run]
+
+
+def _of_run(ctx: Context, part: Part) -> Any:
     made, settings = registry.find("image_model", part.kind), part.settings
     if not getattr(made, "trainable", False) or settings.get("model"):
         return _loaded(part.kind, json.dumps(settings, sort_keys=True), str(refs.base()))

@@ -74,9 +74,8 @@ class Pretrained:
             found = model.get_image_features(**given) if hasattr(model, "get_image_features") else model(**given)
         pooled = getattr(found, "pooler_output", None) if self._pooled else None
         if pooled is None:
-            pooled = found.last_hidden_state.flatten(2).mean(2) if found.last_hidden_state.ndim == 4 else None
-        if pooled is None:
-            pooled = found.last_hidden_state.mean(1)
+            last = found.last_hidden_state
+            pooled = last.flatten(2).mean(2) if last.ndim == 4 else last.mean(1)
         return pooled.float().flatten(1).cpu().numpy()
 
 

@@ -148,7 +148,8 @@ class Images(Medium):
         size = vision.opened(seed).size
 
         def unfit(sample: bytes) -> str:
-            return vision.fault(sample) or ("" if vision.opened(sample).size == size else "size")
+            picture, reason = vision.tried(sample)
+            return reason or ("" if picture.size == size else "size")
 
         return unfit
 

@@ -90,9 +90,16 @@ def shifted(module: Any, x: Any, y: Any, generator: Any) -> Any:
 
     n = len(x)
     turn, scale, right, down = (torch.rand(4, n, generator=generator) * 2 - 1).unbind()
-    angle, factor = turn * 0.21, 1 + scale * 0.1
+    return moved(x, turn * 0.21, 1 + scale * 0.1, right * 0.2, down * 0.2)
+
+
+def moved(x: Any, angle: Any, factor: Any, right: Any, down: Any) -> Any:
+    """(n, c, h, w) images, each turned by its `angle` (radians), scaled by 1 / `factor`, moved by half a side times `right` and
+    `down`; each of the four is (n,)."""
+    import torch
+
     cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
-    theta = torch.stack([torch.stack([cos, -sin, right * 0.2], 1), torch.stack([sin, cos, down * 0.2], 1)], 1)
+    theta = torch.stack([torch.stack([cos, -sin, right], 1), torch.stack([sin, cos, down], 1)], 1)
     grid = torch.nn.functional.affine_grid(theta, list(x.shape), align_corners=False)
     return torch.nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -49,6 +49,12 @@ class Generator:
     licence: str | None = None
     seed: int | None = None
     parameters: str = "{}"  # JSON
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any], *, seed: int, parameters: str, name: str = "") -> Generator:
+        """From what a model says of itself (its `describe`); `name` is what used it, where that is something else."""
+        model, revision, licence = (said.get(key) for key in ("model", "revision", "licence"))
+        return cls(name=name or said["name"], model=model, revision=revision, licence=licence, seed=seed, parameters=parameters)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

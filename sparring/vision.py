@@ -57,10 +57,10 @@ def _formats() -> tuple[str, ...]:
 
 def fault(data: Any) -> str:
     """Why a file can't be used as an image, "" where it can: damaged, of an unknown kind, or larger than is safe to open."""
-    return _tried(data)[1]
+    return tried(data)[1]
 
 
-def _tried(data: Any) -> tuple[Any, str]:
+def tried(data: Any) -> tuple[Any, str]:
     """The picture of a file, or None and what is wrong with it."""
     from PIL import Image, UnidentifiedImageError
 
@@ -78,7 +78,7 @@ def _tried(data: Any) -> tuple[Any, str]:
 
 def decoded(data: bytes) -> np.ndarray:
     """(h, w, 1 or 3) uint8 of one file, in the size and with the colours that it has. Raises `DataError`."""
-    picture, reason = _tried(data)
+    picture, reason = tried(data)
     if reason:
         raise DataError(f"expected an image, got {reason}")
     import numpy as np
@@ -91,7 +91,7 @@ def pictures(images: Sequence[bytes], *, channels: int = 3, first: int = 0) -> I
     """Each file as a Pillow image, grey for 1 channel, else RGB. Raises `DataError` for one that can't be read, with its row;
     `first` is the first one's."""
     for row, data in enumerate(images, first):
-        picture, reason = _tried(data)
+        picture, reason = tried(data)
         if reason:
             raise DataError(f"expected an image, got {reason} in row {row}")
         yield picture.convert("L" if channels == 1 else "RGB")

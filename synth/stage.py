@@ -18,10 +18,10 @@ from sparring.policy import Category
 from sparring.record import Record, digest
 from sparring.remembered import Remembered
 from sparring.store import source_of
-from sparring.text import near_pairs
 
 from . import prompts, writer
 from .writer import SeedWriter
+from .yields import Yield, shares
 
 SHARD = 2048  # samples; a kill costs none of them, what was written stands in the ledger
 BLOCK = 16  # of them that share a seed and are told apart from one another
@@ -67,36 +67,23 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
     model = ctx.remembered(_model(ctx)) if missing else None  # loaded only when something is to be written
     if model:
         units = _answered(units, missing, _ahead(ctx, model, missing))
-    accepted: list[Record] = []
-    fallen: Counter[str] = Counter()
+    came = Yield(ctx, round)
     for unit in units:
 
         def make(unit: Unit = unit) -> pa.Table:
             assert model, "what is not kept has a model to write it"
             return _write(unit, SeedWriter(model))
 
-        table = ctx.run.table(unit.path, unit.key, make)
-        reasons = table.column("reason").to_pylist()
-        for row, reason in zip(record.from_table(table.drop_columns(["reason"])), reasons, strict=True):
-            if reason:
-                fallen[reason] += 1
-            else:
-                accepted.append(row)
-        ctx.meter.judged("synth", [not reason for reason in reasons])
-        counts = {"generated": len(accepted) + fallen.total(), "accepted": len(accepted), "rejected": fallen.total()}
-        ctx.progress(Event("synth", round, unit.number + 1, len(units), counts))
-    total = len(accepted) + fallen.total()
-    accepted, copies = _without_copies(accepted)
-    return accepted, {"generated": total, "accepted": len(accepted), "rejected": dict(fallen + Counter(copy=copies))}
+        came.add(ctx.run.table(unit.path, unit.key, make), done=unit.number + 1, of=len(units))
+    return came.result()
 
 
 def _units(ctx: Context, round: int) -> list[Unit]:
-    """The round's samples in equal shares over what may be generated."""
-    categories = [c for c in ctx.policy.categories if c.may_generate]
+    """The round's samples in shards."""
     units: list[Unit] = []
     first = 0
-    for i, category in enumerate(categories):
-        share, shown = (ctx.job.synth.samples + i) // len(categories), _examples(ctx, category, round)
+    for category, share in shares(ctx):
+        shown = _examples(ctx, category, round)
         for done in range(0, share, SHARD):
             units.append(Unit(ctx, round, len(units), category, first, min(SHARD, share - done), shown))
             first += -(-units[-1].n // BLOCK)
@@ -167,12 +154,3 @@ def _block(unit: Unit, author: SeedWriter, block: dict[str, Any]) -> pa.Table:
     verdicts = ctx.judges.filter.assess([""] * len(texts), texts, [category.name] * len(texts))
     reasons = [v.reason for v in verdicts] + [r.reason for r in written.rejected]
     return record.to_table(rows, ctx.policy.labels).append_column("reason", pa.array(reasons, pa.string()))
-
-
-def _without_copies(records: list[Record]) -> tuple[list[Record], int]:
-    """Near duplicates of an earlier record left out; the writer sees one unit only."""
-    if not records:
-        return records, 0
-    row, other = near_pairs([r.text or "" for r in records])
-    copies = {int(i) for i in row[other < row]}
-    return [r for i, r in enumerate(records) if i not in copies], len(copies)

@@ -168,9 +168,8 @@ def _record(policy: Policy, category: Category, draft: _Draft, said: dict[str, A
         severity=draft.clause.severity,
         policy=policy.name,
         policy_version=policy.version,
-        generator=Generator(
-            name=said["name"], model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"),
-            seed=seed, parameters=json.dumps({**settings, "variant": draft.variant}, sort_keys=True),
+        generator=Generator.of(
+            said, seed=seed, parameters=json.dumps({**settings, "variant": draft.variant}, sort_keys=True)
         ),
         parent_ids=tuple(e.id for e in draft.shown),
         root_ids=tuple(dict.fromkeys(root for e in draft.shown for root in e.root_ids or (e.id,))),

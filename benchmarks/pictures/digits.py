@@ -67,11 +67,7 @@ def moved(degrees: float, scale: float, share: float) -> nets.Augment:
 
     def augment(module: Any, x: Any, y: Any, generator: Any) -> Any:
         turn, size, right, down = (torch.rand(4, len(x), generator=generator) * 2 - 1).unbind()
-        angle, factor = turn * degrees * torch.pi / 180, 1 + size * scale
-        cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
-        rows = torch.stack([cos, -sin, right * 2 * share], 1), torch.stack([sin, cos, down * 2 * share], 1)
-        grid = torch.nn.functional.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
-        return torch.nn.functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+        return nets.moved(x, turn * degrees * torch.pi / 180, 1 + size * scale, right * 2 * share, down * 2 * share)
 
     return augment
 
@@ -80,7 +76,6 @@ def corrupted(module: Any, x: Any, y: Any, generator: Any) -> Any:
     """Each image by one of: moved and turned, noise, blur, contrast, a patch wiped out, left alone."""
     n = len(x)
     which = torch.randint(6, (n,), generator=generator)
-    one = torch.ones(n, 1, 1, 1)
     level = torch.rand(n, generator=generator).view(-1, 1, 1, 1)
     out = torch.where(_is(which, 0), moved(12, 0.1, 0.08)(module, x, y, generator), x)
     out = torch.where(_is(which, 1), x + 0.3 * level * torch.randn(x.shape, generator=generator), out)
@@ -90,7 +85,7 @@ def corrupted(module: Any, x: Any, y: Any, generator: Any) -> Any:
     rows, columns = torch.arange(28).view(1, 28, 1), torch.arange(28).view(1, 1, 28)
     top, left = at[0].view(-1, 1, 1), at[1].view(-1, 1, 1)
     hole = ((rows >= top) & (rows < top + 7) & (columns >= left) & (columns < left + 7))[:, None]
-    return torch.where(_is(which, 4) & hole, torch.zeros_like(one), out).clamp(0, 1)
+    return torch.where(_is(which, 4) & hole, 0.0, out).clamp(0, 1)
 
 
 def chained(*steps: nets.Augment) -> nets.Augment:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from benchmarks.shared import Row
 from redteam.images.guided import Guided
 from sparring import vision
+from sparring.image_operators.digital import coded
 from sparring.protocols import Brief
 
 from .digits import LABELS, SEEDS, Lab, Net, accuracy, blurred, cpu, mean
@@ -57,14 +57,7 @@ class Attacked:
 
 
 def _jpeg(x: Any) -> Any:
-    from PIL import Image
-
-    out = []
-    for image in vision.rounded(x):
-        held = io.BytesIO()
-        Image.fromarray(image[:, :, 0]).save(held, "JPEG", quality=75)
-        out.append(np.asarray(Image.open(held))[:, :, None])
-    return vision.tensor(np.stack(out))
+    return vision.tensor(np.stack([coded(image, "JPEG", quality=75) for image in vision.rounded(x)]))
 
 
 def _noisy(x: Any) -> Any:
@@ -101,11 +94,12 @@ def attack(
 
 def measure(quick: bool) -> dict[str, Any]:
     """The ways to attack the first target, and what the same sampler finds when left alone: setting -> figures."""
+    seeds = labs(quick)
     found = [
         {name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in ("guided", "semantic", "control_diffusion")}
-        for lab in labs(quick)
+        for lab in seeds
     ]
-    about = {"nets": mean([_nets(lab) for lab in labs(quick)]), "generator": _generator(labs(quick)[0]), "ways": WAYS}
+    about = {"nets": mean([_nets(lab) for lab in seeds]), "generator": _generator(seeds[0]), "ways": WAYS}
     return folded(found) | about
 
 

@@ -12,7 +12,7 @@ from benchmarks.shared import Row
 from redteam.images.pixel import pgd
 
 from .digits import SEEDS, Lab, Net, Recipe, accuracy, mean
-from .guided import CANDIDATES, WAYS, attack
+from .guided import CANDIDATES, WAYS, attack, labs
 
 FINE = Recipe("cnn", 8, 1e-3)
 SCRATCH = 24  # epochs
@@ -111,7 +111,7 @@ def retrained(lab: Lab, n: int) -> dict[str, Any]:
 
 def measure(quick: bool) -> dict[str, Any]:
     """Net -> figures, the mean of the seeds, and each seed's with its rounds."""
-    found = [retrained(Lab(seed, light=quick), CANDIDATES[quick]) for seed in SEEDS[: 1 if quick else None]]
+    found = [retrained(lab, CANDIDATES[quick]) for lab in labs(quick)]
     arms = {name: mean([one["arms"][name] for one in found]) for name in found[0]["arms"]}
     return {"arms": arms, "rounds": {str(seed): one for seed, one in zip(SEEDS, found, strict=False)}}
 

@@ -124,10 +124,7 @@ def _climb(target: Any, found: list[_Best], alive: list[int], pixels: list[np.nd
     for chunk in _alike(pixels, alive):
         x = vision.tensor(np.stack([pixels[i] for i in chunk]))
         benign = torch.zeros(len(chunk), dtype=torch.int64)
-        size = epsilon / 255
-        moved = vision.rounded(
-            pgd(target.logits, x, benign, size, steps=steps, targeted=True, step=None if steps > 1 else size)
-        )
+        moved = vision.rounded(pgd(target.logits, x, benign, epsilon / 255, steps=steps, targeted=True))
         scores, decisions = _asked(target, list(moved))
         for i, image, score, is_benign in zip(chunk, moved, scores, decisions, strict=True):
             best = found[i]

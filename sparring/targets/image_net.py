@@ -12,6 +12,7 @@ import pydantic
 from .. import nets, vision
 from ..errors import JobError
 from ..jobs import Count
+from . import encoder
 from .base import BaseTarget, TrainableTarget
 
 
@@ -52,9 +53,7 @@ class ImageNet(TrainableTarget):
         self.check_fitted()
         if not len(samples):
             return np.zeros((0, len(self.labels)), np.float32)
-        z = nets.logits(self._module, self._tensor(samples)).astype(np.float64)
-        p = np.exp(z - z.max(1, keepdims=True))
-        return (p / p.sum(1, keepdims=True)).astype(np.float32)
+        return encoder.softmax(nets.logits(self._module, self._tensor(samples)).astype(np.float64)).astype(np.float32)
 
     def logits(self, images: Any) -> Any:
         """(n, k) of (n, c, h, w) images in [0, 1] of any size and 1 or 3 channels, differentiable."""

@@ -4,6 +4,7 @@ policy's labels for gradients."""
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from typing import Any, Literal
 
 from ..jobs import Count
@@ -31,9 +32,9 @@ class SavedTarget(FileTarget):
         self._opened: Any = None
         self._forward: Any = None
 
+    @abstractmethod
     def load_model(self, dtype: Any) -> Any:
         """The classifier in this torch dtype; what reads its input may be kept on the way."""
-        raise NotImplementedError
 
     @property
     def _model(self) -> Any:

@@ -74,7 +74,7 @@ class Backend(ABC):
 
     def recipe(self, brief: Brief) -> str:
         """All that makes the image of a brief again, as JSON."""
-        return json.dumps(self.describe()["parameters"] | given(brief), sort_keys=True)
+        return json.dumps(self.settings() | given(brief), sort_keys=True)
 
     def describe(self) -> dict[str, Any]:
         """name, model, revision, licence, and `parameters`: the settings that change an image."""

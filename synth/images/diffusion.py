@@ -192,10 +192,6 @@ class Diffusion(Backend):
         public = self.model if "://" in self.model else pathlib.Path(self.model).name
         return super().describe() | {"model": public, "revision": self._revision}
 
-    @cached_property
-    def _recipe(self) -> dict[str, Any]:
-        return self.settings()
-
     def kin(self, brief: Brief) -> Hashable:
         return brief.start is not None, brief.strength
 

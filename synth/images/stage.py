@@ -4,27 +4,26 @@ kept."""
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from sparring import generators, record, registry
-from sparring.context import Context, Event
+from sparring.context import Context
 from sparring.custody import check_text
 from sparring.policy import Category
 from sparring.protocols import Brief
 from sparring.record import Generator, Record, digest, synthetic
 from sparring.store import source_of
 
+from ..yields import Yield, shares
+
 UNIT = 32  # images asked for at once: what a kill costs at most
 
 
 def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]:
     """Violating records that the filter judge accepted; what fell stands beside them under `synth/raw-*`, with the reason."""
-    accepted: list[Record] = []
-    fallen: Counter[str] = Counter()
+    came = Yield(ctx, round)
     part = ctx.job.synth.model
     asked, made_by = (_units(ctx), registry.find("image_model", part.kind)) if part else ([], None)
     for number, (category, n) in enumerate(asked):
@@ -39,29 +38,13 @@ def generate(ctx: Context, *, round: int) -> tuple[list[Record], dict[str, Any]]
         path = f"round-{round:02d}/synth/raw-{number:05d}.parquet"
         if not ctx.run.keeps(path) and ctx.meter.stop():
             break
-        table = ctx.run.table(path, key, make)
-        reasons = table.column("reason").to_pylist()
-        ctx.meter.judged("synth", [not reason for reason in reasons])
-        for row, reason in zip(record.from_table(table.drop_columns(["reason"])), reasons, strict=True):
-            if reason:
-                fallen[reason] += 1
-            else:
-                accepted.append(row)
-        counts = {"generated": len(accepted) + fallen.total(), "accepted": len(accepted), "rejected": fallen.total()}
-        ctx.progress(Event("synth", round, number + 1, len(asked), counts))
-    total = len(accepted) + fallen.total()
-    accepted, copies = _without_copies(ctx, accepted)
-    return accepted, {"generated": total, "accepted": len(accepted), "rejected": dict(fallen + Counter(copy=copies))}
+        came.add(ctx.run.table(path, key, make), done=number + 1, of=len(asked))
+    return came.result()
 
 
 def _units(ctx: Context) -> list[tuple[Category, int]]:
-    """(category, images) of each unit: the round's samples in equal shares over what may be generated."""
-    categories = [c for c in ctx.policy.categories if c.may_generate]
-    units = []
-    for i, category in enumerate(categories):
-        share = (ctx.job.synth.samples + i) // len(categories)
-        units += [(category, min(UNIT, share - done)) for done in range(0, share, UNIT)]
-    return units
+    """(category, images) of each unit."""
+    return [(category, min(UNIT, n - done)) for category, n in shares(ctx) for done in range(0, n, UNIT)]
 
 
 def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) -> pa.Table:
@@ -74,10 +57,7 @@ def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) 
     said = model.describe()
     rows, reasons = [], []
     for seed, one in zip(seeds, drawn, strict=True):
-        made_by = Generator(
-            name=said["name"], model=said.get("model"), revision=said.get("revision"), licence=said.get("licence"),
-            seed=seed, parameters=one.parameters,
-        )  # fmt: skip
+        made_by = Generator.of(said, seed=seed, parameters=one.parameters)
         row = synthetic(
             work=["image", said.get("revision"), category.name, one.parameters, ctx.job.seed, round, seed], image=one.image,
             label_name=category.name, generator=made_by, round=round, split="train", **ctx.record(),
@@ -89,12 +69,3 @@ def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) 
     for i, verdict in zip(there, verdicts, strict=True):
         reasons[i] = verdict.reason
     return record.to_table(rows, ctx.policy.labels).append_column("reason", pa.array(reasons, pa.string()))
-
-
-def _without_copies(ctx: Context, records: list[Record]) -> tuple[list[Record], int]:
-    """Near duplicates of an earlier record left out."""
-    if not records:
-        return records, 0
-    row, other = ctx.job.medium.near_pairs([r.content for r in records])
-    copies = {int(i) for i in row[np.asarray(other) < row]}
-    return [r for i, r in enumerate(records) if i not in copies], len(copies)

@@ -86,10 +86,6 @@ def test_a_part_gives_tables_and_rows_or_rows_alone(monkeypatch):
     assert images.rows(json.loads(json.dumps(details))) == [row] * 3
 
 
-stored = pytest.mark.skipif(not RESULTS.exists(), reason="nothing was measured yet")
-
-
-@stored
 def test_stored_rows_come_from_the_stored_tables():
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     assert [images.asdict(row) for row in images.rows(found["details"])] == found["rows"]
@@ -99,7 +95,6 @@ def test_stored_rows_come_from_the_stored_tables():
     assert (("transfer", "yield") in keyed) == ("transfer" in found["details"]), "a part is measured whole or not at all"
 
 
-@stored
 @pytest.mark.slow
 def test_a_quick_run_prints_beside_the_stored_rows():
     done = subprocess.run(

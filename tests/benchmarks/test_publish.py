@@ -31,7 +31,6 @@ def test_the_rows_are_such_as_sparring_publishes(setting, tmp_path):
 RESULTS = ROOT / "benchmarks" / "results" / "publish.json"
 
 
-@pytest.mark.skipif(not RESULTS.exists(), reason="not measured yet: make bench NAME=publish")
 def test_the_stored_figures_follow_from_the_stored_cases():
     found = json.loads(RESULTS.read_text(encoding="utf-8"))
     rows = {(r["setting"], r["metric"]): r["ours"] for r in found["rows"]}
