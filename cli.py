@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparring.commands import JobPath, Json
 from sparring.commands import runs as _runs
 from sparring.commands import schedule as _schedule
 from sparring.publishing import command as publishing
@@ -26,9 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.add_typer(_runs.app, name="runs")
 app.add_typer(_schedule.app, name="schedule")
 app.add_typer(synth_app, name="synth")
-JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Round = Annotated[int, typer.Option("--round", help="Stop after this round's stage; 0 is before any retraining.", min=0)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.callback()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
+from typing import Any
 
 
 def put_file(path: pathlib.Path, data: bytes, *, durable: bool = True) -> None:
@@ -20,6 +22,15 @@ def put_file(path: pathlib.Path, data: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any] | None:
+    """The object in a file; None where the file is gone or holds none, as after a loss of power."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def files(path: pathlib.Path) -> list[pathlib.Path]:

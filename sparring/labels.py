@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
 import itertools
 import os
@@ -14,6 +15,11 @@ import pyarrow.parquet as pq
 
 LABELS = pa.schema([(name, pa.string()) for name in ("id", "label_name", "who", "when", "policy_version")])
 Label = Mapping[str, str]  # one row of `LABELS`; `when` is UTC, ISO 8601, to the microsecond, so that it sorts as text
+
+
+def moment() -> str:
+    """Now, as `when` has it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
 def append(folder: Path, labels: Sequence[Label]) -> None:

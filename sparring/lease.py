@@ -98,11 +98,7 @@ def holder(folder: pathlib.Path) -> str | None:
 
 
 def read(folder: pathlib.Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
+    return disk.read_json(folder / FILE)
 
 
 def who(found: Mapping[str, Any] | None) -> str:

@@ -21,9 +21,9 @@ class Meter:
     `seconds` counts from the start of this process; everything else over the whole run.
     """
 
-    def __init__(self, limits: Limits, run: Run, *, gpus: int | None = None):
+    def __init__(self, limits: Limits, run: Run):
         self.limits, self.run = limits, run
-        self.gpus = limits.gpus if limits.gpus is not None else _gpus() if gpus is None else gpus
+        self.gpus = _gpus() if limits.gpus is None else limits.gpus
         self.stopped: dict[str, Any] | None = None
         self._started = time.monotonic()
         self._promised: Counter[str] = Counter()  # tokens of texts that are there and in no shard yet

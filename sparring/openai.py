@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,19 +32,15 @@ class Server:
         fix = f"a key belongs into the environment variable {self.api_key_env}"
         http.check_url(self.base_url, setting="base_url", fix=fix)
 
-    def post(self, path: str, bodies: Sequence[dict[str, Any]], read: Callable[[str], Answer]) -> list[Answer]:
-        """What `read` makes of the answer to each body, in order.
+    def post(
+        self, path: str, bodies: Iterable[dict[str, Any]], read: Callable[[str], Answer],
+        told: Callable[[int, Answer], None] | None = None,
+    ) -> list[Answer]:  # fmt: skip
+        """What `read` makes of the answer to each body, in order; with `told` each is told when it is there, by the number of
+        its body, and none is kept.
 
         Raises `UserError` where the server refuses a request, `SparringError` when it does not answer.
         """
-        found: dict[int, Answer] = {}
-        self.post_each(path, bodies, read, found.__setitem__)
-        return [found[i] for i in range(len(bodies))]
-
-    def post_each(
-        self, path: str, bodies: Iterable[dict[str, Any]], read: Callable[[str], Answer], told: Callable[[int, Answer], None]
-    ) -> None:
-        """As `post`, each answer told when it is there, by the number of its body."""
         url = f"{self.base_url.rstrip('/')}/{path}"
 
         async def ask(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
@@ -59,7 +55,7 @@ class Server:
             return read(reply.body)
 
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        http.each(enumerate(bodies), ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers, told=told)
+        return http.each(enumerate(bodies), ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers, told=told)
 
     @property
     def _key(self) -> str:

@@ -6,7 +6,6 @@ A sheet mixes made violating rows with real ones of known label, which show how 
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import json
 import re
@@ -103,7 +102,7 @@ def read_sheet(run_folder: Path, path: Path, *, who: str) -> Agreement:
     allowed = sheets[-1]["labels"]
     records = _records(run_folder)
     texts = {_flat(records[id].text) for id, _ in known.values() if id in records}
-    when = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
+    when = kept.moment()
     labels: dict[str, Label] = {}
     faults: list[str] = []
     for number, (key, text, label) in enumerate(_rows(path), 2):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import pathlib
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from . import lease, log
+from . import disk, lease, log
 from .errors import UserError
-
-FIGURES = ("valid_asr_fresh", "asr_fresh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +59,11 @@ def shown(run: pathlib.Path) -> dict[str, Any]:
     """One run: its state, its costs, what was repaired."""
     if not (run / "commits").is_dir():
         raise UserError(f"expected a run folder, found none at {run}. Fix: `sparring runs list` names them")
-    events = [line["event"] for line in log.read(run) if line.get("event") in log.REPAIRS]
+    events = Counter(line.get("event") for line in log.read(run))
     summary = _summary(run)
     return asdict(look(run)) | {
-        "starts": sum(line.get("event") == "started" for line in log.read(run)),
-        "repairs": {event: events.count(event) for event in sorted(set(events))},
+        "starts": events["started"],
+        "repairs": {event: events[event] for event in sorted(set(log.REPAIRS) & events.keys())},
         "costs": summary.get("costs") or {},
         "dataset": (summary.get("dataset") or {}).get("path"),
         "report": str(run / "report.html") if summary else None,
@@ -107,11 +105,7 @@ def _summary(run: pathlib.Path) -> dict[str, Any]:
 
 
 def _json(path: pathlib.Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return disk.read_json(path) or {}
 
 
 def _first(figure: Any) -> float | None:

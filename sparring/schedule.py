@@ -93,11 +93,12 @@ def listed(store: pathlib.Path = STORE) -> list[Entry]:
         found = scheduler.get_jobs("default")
     finally:
         scheduler.shutdown()
+    last = {outcome.job: outcome for outcome in outcomes(store)}
     return [
         Entry(
             j.id, j.kwargs["path"], j.kwargs["cron"],
             j.next_run_time.isoformat(timespec="seconds") if j.next_run_time else None,
-            next(reversed(outcomes(store, j.id)), None),
+            last.get(j.id),
         )
         for j in found
     ]  # fmt: skip
@@ -156,11 +157,11 @@ def fire(*, name: str, path: str, folder: str, store: str, retries: int, backoff
     return code
 
 
-def outcomes(store: pathlib.Path, name: str | None = None) -> list[Outcome]:
+def outcomes(store: pathlib.Path) -> list[Outcome]:
     """The oldest first."""
     with _table(store) as table:
         rows = table.execute("select job, began, ended, code, tries from outcomes order by id").fetchall()
-    return [Outcome(*row) for row in rows if name in (None, row[0])]
+    return [Outcome(*row) for row in rows]
 
 
 def _take_up(store: pathlib.Path) -> None:

@@ -7,12 +7,12 @@ import json
 import pathlib
 import re
 import shlex
-import sys
 
 import yaml
 
 from . import crontime, jobs
 from .errors import UserError
+from .schedule import COMMAND
 
 KINDS = ("cron", "systemd", "kubernetes", "airflow")
 
@@ -37,7 +37,7 @@ def export(
 
 
 def _cron(path: pathlib.Path, when: crontime.CronTime, place: pathlib.Path) -> str:
-    words = f"cd {shlex.quote(str(place))} && {shlex.quote(sys.executable)} -m sparring run {shlex.quote(str(path))}"
+    words = f"cd {shlex.quote(str(place))} && {shlex.join([*COMMAND, str(path)])}"
     escaped = words.replace("%", r"\%")  # which cron takes for the end of the line
     head = "# crontab FILE, or append it to `crontab -l`. A run that is at work makes the next one exit with 3.\n"
     return f"{head}{when.line} {escaped}\n"
@@ -48,7 +48,7 @@ def _systemd(path: pathlib.Path, when: crontime.CronTime, place: pathlib.Path, n
         word = word.replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
         return f'"{word.replace("$", "$$") if command else word}"'
 
-    words = " ".join(quoted(word, command=True) for word in (sys.executable, "-m", "sparring", "run", str(path)))
+    words = " ".join(quoted(word, command=True) for word in (*COMMAND, str(path)))
     directory = str(place).replace("%", "%%")
     return {
         f"sparring-{name}.service": f"""[Unit]
@@ -117,7 +117,7 @@ def _kubernetes(file: str, when: crontime.CronTime, name: str, image: str) -> st
 
 
 def _airflow(path: pathlib.Path, when: crontime.CronTime, place: pathlib.Path, name: str) -> str:
-    words = [sys.executable, "-m", "sparring", "run", str(path)]
+    words = [*COMMAND, str(path)]
     return f'''"""Sparring run {name}, as a DAG. One run at a time; a wrong input (exit code 2) is not tried again."""
 
 import datetime

@@ -54,7 +54,7 @@ class Run:
     def unit(self, path: str, key: Any, make: Callable[[pathlib.Path], None]) -> pathlib.Path:
         """The file or folder at `path` (relative), made by `make(aside)` unless it was committed under the same key."""
         final, wanted = self.folder / path, digest(key)
-        if self.keeps(path, key):
+        if self._holds(path, wanted):
             return final
         if path in self._known:
             self.log.write("made_again", {"unit": path, "damaged": self._known[path]["key"] == wanted})
@@ -68,19 +68,23 @@ class Run:
             shutil.rmtree(final)  # uncommitted, damaged or of another key
         os.replace(aside, final)
         disk.sync_folder(final.parent)
-        entry = {"path": path, "key": wanted, "digest": _bytes_of(final), "seconds": round(time.monotonic() - started, 3)}
+        took = round(time.monotonic() - started, 3)
+        entry = {"path": path, "key": wanted, "digest": _bytes_of(final), "seconds": took}
         self.charge({"seconds": round(self.since_commit(), 3)})
         spent, self._unit, self._last = dict(self._unit), Counter(), time.monotonic()
         self._commit(entry | {"job": self._job, "spent": spent})
         self.units_done += 1
-        self.log.write("unit", {"unit": path, "took": entry["seconds"]})
-        telemetry.unit(float(str(entry["seconds"])), path)
+        self.log.write("unit", {"unit": path, "took": took})
+        telemetry.unit(took, path)
         return final
 
     def keeps(self, path: str, key: Any = None) -> bool:
         """Whether the unit is there already and whole, under this key; without one, under any."""
+        return self._holds(path, None if key is None else digest(key))
+
+    def _holds(self, path: str, wanted: str | None) -> bool:
         entry = self._known.get(path)
-        return bool(entry and (key is None or entry["key"] == digest(key)) and _bytes_of(self.folder / path) == entry["digest"])
+        return bool(entry and wanted in (None, entry["key"]) and _bytes_of(self.folder / path) == entry["digest"])
 
     def table(self, path: str, key: Any, make: Callable[[], pa.Table]) -> pa.Table:
         """A parquet shard as a unit."""
@@ -125,7 +129,7 @@ class Run:
 
     def _repaired(self) -> dict[int, dict[str, Any]]:
         """Number -> entry, with what is damaged or gone in one of the two places restored from the other."""
-        found = {int(path.stem): _read_entry(path) for path in sorted(self._commits.glob("*.json"))}
+        found = {int(path.stem): disk.read_json(path) for path in sorted(self._commits.glob("*.json"))}
         noted = _noted(self.folder)
         for number, entry in noted.items():
             if found.get(number) != entry:
@@ -157,7 +161,7 @@ def open_run(
 
 def check_identity(folder: pathlib.Path, identity: dict[str, Any]) -> bool:
     """Whether the folder holds a run of this job already; raises `JobError` when it holds another's."""
-    found, wanted = _manifest(folder), json.loads(json.dumps(identity | {"schema": SCHEMA_VERSION}))
+    found, wanted = disk.read_json(folder / "manifest.json"), json.loads(json.dumps(identity | {"schema": SCHEMA_VERSION}))
     if found is None:  # gone or damaged: what was committed knows the job that made it
         jobs = {entry["job"] for entry in _noted(folder).values() if "job" in entry}
         if jobs and jobs != {_whole(identity)}:
@@ -184,20 +188,8 @@ def _claim(folder: pathlib.Path, identity: dict[str, Any], log: Log) -> None:
     disk.put_file(folder / "manifest.json", text.encode())
 
 
-def _manifest(folder: pathlib.Path) -> dict[str, Any] | None:
-    return _read_entry(folder / "manifest.json")
-
-
 def _whole(identity: dict[str, Any]) -> str:
     return digest(json.loads(json.dumps(identity | {"schema": SCHEMA_VERSION})))
-
-
-def _read_entry(path: pathlib.Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _note(folder: pathlib.Path, number: int, entry: dict[str, Any]) -> None:

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 import json as _json
 import pathlib
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-
-class OrJob(TyperGroup):
-    """A group whose commands stand beside a job file: what is no command's name goes to `job`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        named = args and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if named or not args else ["job", *args])
-
+from sparring.commands import Json, OrJob
 
 app = typer.Typer(cls=OrJob, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -52,7 +44,7 @@ def train(
     steps: Annotated[int, typer.Option(help="Steps of LoRA.", min=1)] = 500,
     rank: Annotated[int, typer.Option(help="Rank of LoRA.", min=1)] = 16,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    json: Json = False,
 ) -> None:
     """Train a small diffusion model on images of yours (`tiny`), or a LoRA adapter for a large one with --model.
 

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from . import Json
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 Folder = Annotated[pathlib.Path, typer.Option("--runs", help="The folder of run folders.")]
 Run = Annotated[pathlib.Path, typer.Argument(help="A run folder.", metavar="RUN")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 @app.callback()

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from . import JobPath
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-JobPath = Annotated[pathlib.Path, typer.Argument(help="The job file, YAML.", metavar="JOB.yaml")]
 Cron = Annotated[str, typer.Option("--cron", help="Minute, hour, day, month, weekday, as cron has them.")]
 Store = Annotated[pathlib.Path, typer.Option("--store", help="The SQLite file of the schedule.")]
 DEFAULT = pathlib.Path("runs/schedule.db")

@@ -9,25 +9,16 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from ..commands import Json, OrJob
 
 Spar = Callable[[pathlib.Path, tuple[int, str]], pathlib.Path]  # runs a job up to a round's stage; returns the run folder
 Repo = Annotated[str | None, typer.Option("--repo", help="The repository on the hub, ORG/NAME.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-
-class _Default(TyperGroup):
-    """`sparring publish JOB.yaml` is `sparring publish job JOB.yaml`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
-            args = ["job", *args]
-        return super().parse_args(ctx, args)
 
 
 def app(spar: Spar) -> typer.Typer:
     """The sub-app; `spar` is handed in, since this package imports no stage."""
-    made = typer.Typer(cls=_Default, no_args_is_help=True, rich_markup_mode=None, help=_ABOUT)
+    made = typer.Typer(cls=OrJob, no_args_is_help=True, rich_markup_mode=None, help=_ABOUT)
 
     @made.command()
     def job(

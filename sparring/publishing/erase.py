@@ -20,7 +20,7 @@ from .events import ERASED, TOMBSTONES
 from .manifest import Manifest
 from .remote import Change, Head
 from .shards import without
-from .write import about, finish, side
+from .write import finish, side
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,21 +109,20 @@ def _change(
             del shards[path]
         else:
             shards[path], files[path] = left, aside / path
+    checked: set[str] = set()
     sides, said = dict(known.sides), events.events((id for id in barred if past.get(id) != ERASED), ERASED, why)
     for path in [path for path, one in known.sides.items() if one.table == "labels"]:
         table = pq.read_table(fetch(path))
         kept = table.filter(pc.invert(pc.is_in(table["id"], value_set=wanted)))
+        checked |= {row["id"] for row in kept.to_pylist() if row["who"].startswith("person-")}
         if len(kept) < len(table):
             del sides[path]
             if len(kept):
-                side(aside / path, kept)
-                sides[path], files[path] = about(aside / path, "labels"), aside / path
+                sides[path], files[path] = side(aside / path, kept, "labels"), aside / path
     if said:
         path = f"tombstones/{version:05d}.parquet"
-        side(aside / path, events.table(said, TOMBSTONES))
-        sides[path], files[path] = about(aside / path, "tombstones"), aside / path
-    people = [pq.read_table(files.get(p) or fetch(p)) for p, one in sides.items() if one.table == "labels"]
-    checked = {row["id"] for t in people for row in t.to_pylist() if row["who"].startswith("person-")}
+        told = pa.Table.from_pylist(said, schema=TOMBSTONES)
+        sides[path], files[path] = side(aside / path, told, "tombstones"), aside / path
     gone_now = events.Past(dict(past)).after(said).gone()
     update = {
         "shards": shards,

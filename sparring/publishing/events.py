@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ..labels import LABELS
+from ..labels import moment
 
 TOMBSTONES = pa.schema([(name, pa.string()) for name in ("id", "what", "why", "when")])
 WITHDRAWN, RESTORED, ERASED = "withdrawn", "restored", "erased"
@@ -56,12 +55,3 @@ def relabelled(changes: Sequence[tuple[str, str, str, str]], known: Sequence[Map
         if new not in said.get(id, ()):
             rows.append({"id": id, "label_name": new, "who": "push", "when": now, "policy_version": version})
     return rows
-
-
-def table(rows: Sequence[Mapping[str, str]], schema: pa.Schema = LABELS) -> pa.Table:
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-
-
-def moment() -> str:
-    """UTC, ISO 8601, to the microsecond, so that it sorts as text."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..errors import DataError, UserError
+from ..labels import LABELS
 from ..policy import Policy
 from ..record import SCHEMA
 from . import descent, events, licences, manifest, remote, scan
@@ -20,7 +21,7 @@ from .events import ERASED, RESTORED, TOMBSTONES, WITHDRAWN
 from .manifest import Manifest, Shard, Side
 from .remote import Change, Done, Head
 from .shards import groups, without
-from .write import about, side
+from .write import side
 
 _KEYS = ["id", "content_hash", "label_name", "policy_version"]
 
@@ -97,11 +98,11 @@ class Merge:
         versions = self._own_labels(known)
         versions += events.relabelled(compared.relabelled, [*known, *versions])
         sides = dict(self.there.sides) if self.there else {}
-        for name, rows, schema in (("tombstones", said, TOMBSTONES), ("labels", versions, events.LABELS)):
+        for name, rows, schema in (("tombstones", said, TOMBSTONES), ("labels", versions, LABELS)):
             if rows:
                 path = f"{name}/{self.head.next_version:05d}.parquet"
-                side(self.aside / path, events.table(rows, schema))
-                sides[path], files[path] = about(self.aside / path, name), self.aside / path
+                table = pa.Table.from_pylist(rows, schema=schema)
+                sides[path], files[path] = side(self.aside / path, table, name), self.aside / path
         now = past.after(said)
         people = {row["id"] for row in [*known, *versions] if row["who"].startswith("person-")}
         found = self.local.model_copy(

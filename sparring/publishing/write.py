@@ -70,9 +70,9 @@ def stream(
     found = Manifest(name=name, **manifest.head(policy), shards=shards.close(), facts={name: facts})
     if fold.versions:
         path = "labels/00000.parquet"
-        side(folder / path, pa.Table.from_pylist(fold.versions, schema=LABELS))
+        written = side(folder / path, pa.Table.from_pylist(fold.versions, schema=LABELS), "labels")
         checked = len({row["id"] for row in fold.versions})
-        found = found.model_copy(update={"sides": {path: about(folder / path, "labels")}, "checked": checked})
+        found = found.model_copy(update={"sides": {path: written}, "checked": checked})
     finish(folder, found)
     return found
 
@@ -91,15 +91,11 @@ def documents(found: Manifest) -> dict[str, bytes]:
     }
 
 
-def side(path: pathlib.Path, table: pa.Table) -> None:
+def side(path: pathlib.Path, rows: pa.Table, table: str) -> Side:
+    """Writes a side table, and says what the manifest keeps of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path, compression="zstd")
-
-
-def about(path: pathlib.Path, table: str) -> Side:
-    return Side.model_validate(
-        {"table": table, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size, "sha256": sha256(path)}
-    )
+    pq.write_table(rows, path, compression="zstd")
+    return Side.model_validate({"table": table, "rows": len(rows), "bytes": path.stat().st_size, "sha256": sha256(path)})
 
 
 def pseudonym(who: str) -> str:

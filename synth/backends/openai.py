@@ -36,7 +36,7 @@ class OpenAI(Server, Backend):
                 numbers.append(one.number)
                 yield self._body(one, schema)
 
-        self.post_each("chat/completions", bodies(), self._completion, lambda i, answer: told(numbers[i], answer))
+        self.post("chat/completions", bodies(), self._completion, lambda i, answer: told(numbers[i], answer))
 
     def _body(self, one: Asked, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         form = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
