@@ -10,7 +10,7 @@ from .canvas import ALLOWED, State
 GUIDED = 6  # times that the guide is asked before the target is, where the semantic surrogate is trusted
 PATIENT = 5  # batches in which it promised nothing, one after the other, and after which the search is over
 TRUSTED = 0.5  # trust from which the guide is asked first
-UNGUIDED = 7  # batches before the guide is asked where it is not: a text costs it more than a small target
+UNGUIDED = 9  # batches before the guide is asked where it is not: a text costs it more than a small target
 SPARE = 0.005  # similarity that a guided sample keeps in hand
 
 
