@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from redteam import app as attacking
 from sparring.commands import JobPath, Json
 from sparring.commands import runs as _runs
 from sparring.commands import schedule as _schedule
@@ -43,15 +44,6 @@ def run(job: JobPath, json: Json = False) -> None:
     Example: sparring run examples/sms_spam.yaml
     """
     _spar(job, None, json, fresh=True)
-
-
-@app.command()
-def attack(job: JobPath, round: Round = 0) -> None:
-    """Attack the round's classifier on held-out rows and measure it. What comes before is done if it is not yet.
-
-    Example: sparring attack examples/sms_spam.yaml --round 1
-    """
-    _spar(job, (round, "attack"))
 
 
 @synth_app.command("job", hidden=True)
@@ -270,32 +262,6 @@ def probe(
         raise typer.Exit(_fail(f"below --min-pass {min_pass:g}: {names}", 1))
 
 
-@app.command("train-attacker")
-def train_attacker(
-    job: JobPath,
-    what: Annotated[
-        str, typer.Option(help="`operators` (a policy over operator chains) or `llm` (LoRA by GRPO).")
-    ] = "operators",
-    out: Annotated[
-        pathlib.Path | None, typer.Option(help="Where to: policy.json, or the folder adapter, unless given.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="The language model; without it that of the job's `synth`.")] = None,
-    queries: Annotated[int | None, typer.Option(help="Scores of the target that this may cost, at most.", min=1)] = None,
-    json: Json = False,
-) -> None:
-    """Train an attacker against the job's classifier, on training rows: for `strategy: {kind: learned, policy: policy.json}`.
-
-    Example: sparring train-attacker examples/sms_spam.yaml --out policy.json
-    """
-    from redteam.learning import command
-    from sparring.console import Display
-
-    with Display(_console(stderr=json), 0) as display:
-        made = command.train(job, what, display.show, out=out, model=model, queries=queries)
-    found = {"path": str(made.path), **made.figures}
-    typer.echo(_json.dumps(found, indent=1) if json else "\n".join(f"{key:24} {value}" for key, value in found.items()))
-
-
 @app.command()
 def parts(kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None, json: Json = False) -> None:
     """List what is registered, a line each, with its capability flags.
@@ -341,13 +307,15 @@ def stages(job: Job) -> Stages:
     return Stages(images if job.data.image else texts, redteam, mining)
 
 
-def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False, *, fresh: bool = False) -> pathlib.Path:
+def _spar(
+    path: pathlib.Path, until: tuple[int, str] | None, json: bool = False, *, fresh: bool = False, stderr: bool = False
+) -> pathlib.Path:  # fmt: skip
     from sparring import jobs, loop, telemetry
     from sparring.console import Display
 
     telemetry.start()
     job = jobs.load(path, fresh=fresh)
-    console = _console(stderr=json)
+    console = _console(stderr=json or stderr)
     with Display(console, job.retrainings) as display:
         folder = loop.run(job, stages(job), display.show, until=until)
     if json:
@@ -357,6 +325,7 @@ def _spar(path: pathlib.Path, until: tuple[int, str] | None, json: bool = False,
     return folder
 
 
+app.add_typer(attacking.app(_spar, _console), name="attack")
 app.add_typer(publishing.app(_spar), name="publish")
 
 

@@ -39,6 +39,7 @@ TARGETS = {"strong": {"kind": "sklearn"}, "minilm": {"kind": "sklearn", "feature
 ROUNDS = 5
 TRAIN_SEEDS = {"strong": 400, "minilm": 200}  # of some 400 violating training rows
 LATER = ("context",)  # families whose word operators came after the stored run, and which it does not leave out
+LEVEL = 1e-6  # a lead that is none
 LEAST = 0.1  # valid ASR of a family by itself on the first target, under which a drop says nothing
 QUICK = {"rounds": 1, "train": 24, "test": 12, "only": ("dilution",)}
 
@@ -140,7 +141,11 @@ def rows(details: dict[str, Any]) -> list[Row]:
             add("fpr_benign_worst", "share", end["fpr_benign_perturbed"]["worst"][0], goal=0.05, higher_is_better=False),
             add(
                 "valid_asr_fresh", "share, unguided", arms["ours"]["valid_asr_fresh"][0], arms[rival]["valid_asr_fresh"][0],
-                f"arm {rival}", arms[rival]["valid_asr_fresh"][0], False,
+                f"arm {rival}", None, False,
+            ),
+            add(
+                "ahead_of_arms", f"share, {rival} less ours",
+                arms[rival]["valid_asr_fresh"][0] - arms["ours"]["valid_asr_fresh"][0], goal=LEVEL,
             ),
         ]  # fmt: skip
     return out

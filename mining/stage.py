@@ -73,7 +73,7 @@ def pick(ctx: Context, hard: Sequence[Record], trained: Trained, niches: Mapping
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.content for r in hard])
-        scores = violation_scores(target, [r.content for r in hard])
+        scores = np.nan_to_num(violation_scores(target, [r.content for r in hard], failed_ok=True), nan=1.0)
         hardness = np.clip((target.threshold - scores) / max(target.threshold, 1e-9), 0, 1)
         kinds = ["+".join(sorted({s.name for s in r.operators})) for r in hard]
         budget, near = ctx.job.mining.select, ctx.job.mining.near_duplicate

@@ -12,11 +12,13 @@ from random import Random
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from sparring.errors import TargetFailed
 from sparring.media import TEXTS, Medium
+from sparring.protocols import PATIENCE as DOWN
 from sparring.protocols import Judge, Target, Verdict, violation_scores
 from sparring.record import Step, digest
 
-Status = Literal["success", "survived", "missed", "failed"]  # failed: the target gave no score for the seed
+Status = Literal["success", "survived", "missed", "failed"]  # failed: no score for the seed, or for any of its candidates
 NOT_JUDGED = "not judged"
 PATIENCE = 20  # batches without one fit candidate, after which a search is over
 
@@ -91,7 +93,8 @@ class Attack(ABC):
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one seed. `evaded` counts any hit, valid or not: the raw attack success."""
+    """What came of one seed. `evaded` counts any hit, valid or not: the raw attack success. `stood` says that one was still a
+    hit when a normaliser had gone over it, judged or not."""
 
     seed: Seed
     clean_score: float
@@ -99,6 +102,7 @@ class Outcome:
     queries: int = 1
     prompts: int = 0  # that a language model was asked for it
     evaded: bool = False
+    stood: bool = False
     sample: Candidate | None = None
     score: float | None = None
     verdict: Verdict | None = None
@@ -115,6 +119,8 @@ class _Live:
     proposed: list[Candidate] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     idle: int = 0
+    scored: bool = False  # the target gave a score for a candidate
+    failed: bool = False  # or none, though it was asked for one
 
     def hear(self, answer: Any) -> None:
         """Sends the search an answer; None starts it."""
@@ -151,7 +157,8 @@ def attack(
 
     A success is a candidate that the target calls benign at its threshold, raw and as a normaliser makes it (`medium.flat`),
     that stays within the medium's bounds (payload and length, or size), and that the judge holds valid. Results depend on
-    `seed` and not on `window`.
+    `seed` and not on `window`. A row that the target fails on costs that row; `TargetFailed` when it fails on twenty seeds, one
+    after the other.
     """
     return list(
         stream(
@@ -176,7 +183,7 @@ def stream(
     medium: Medium = TEXTS,
 ) -> Iterator[Outcome]:
     """The same, each outcome as soon as those before it are known: seeds may come without end, memory stays as it is."""
-    queue, waiting, live = iter(seeds), deque[Outcome](), list[_Live]()
+    queue, waiting, live, down = iter(seeds), deque[Outcome](), list[_Live](), 0
     while True:
         fresh = list(itertools.islice(queue, window - len(live)))
         if not fresh and not live:
@@ -192,12 +199,23 @@ def stream(
                 live.append(_Live(outcome, search, {item.text}, unfit))
                 live[-1].hear(None)
         _answer(live, target, budget)
-        live = [one for one in live if one.proposed]
+        live = _living(live)
         _tick(live, target, judge, budget, judge_budget, medium)
-        live = [one for one in live if one.proposed or one.asked]
+        live = _living(live)
         unknown = {id(one.outcome) for one in live}
         while waiting and id(waiting[0]) not in unknown:
+            down = down + 1 if waiting[0].status == "failed" else 0
+            if down == DOWN:
+                raise TargetFailed(f"expected scores, the target failed on {down} seeds one after the other")
             yield waiting.popleft()
+
+
+def _living(live: list[_Live]) -> list[_Live]:
+    """Those whose search goes on. Of one that is over without a single score nothing is known: the target failed on it."""
+    for one in live:
+        if one.failed and not (one.scored or one.proposed or one.asked):
+            one.outcome.status = "failed"
+    return [one for one in live if one.proposed or one.asked]
 
 
 def _answer(live: list[_Live], target: Target, budget: int) -> None:
@@ -235,14 +253,19 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_bu
     for (one, i), score in zip(asked, scores.tolist(), strict=True):
         one.outcome.queries += 1
         if math.isnan(score):
+            one.failed = True
             one.refuse(i, "failed")
             continue
+        one.scored = True
         hit = bool(score <= target.threshold)
         one.told[i] = Told(one.told[i].candidate, score, hit, "" if hit else "caught")
         if hit:
             one.outcome.evaded = True
             hits.append((one, i))
-    _judge(_confirm(hits, target, budget, medium), judge)
+    standing = _confirm(hits, target, budget, medium)
+    for one, _ in standing:
+        one.outcome.stood = True
+    _judge(standing, judge)
     for one in live:
         spent = one.outcome.queries >= budget or len(one.outcome.rejected) >= judge_budget
         done = one.outcome.status == "success" or spent or one.idle >= PATIENCE

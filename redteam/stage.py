@@ -189,7 +189,8 @@ def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -
 
     def make() -> Any:
         ctx.run.charge({"queries": len(rows)})
-        return violation_scores(trained.target, [r.content for r in rows]).tolist()
+        scores = violation_scores(trained.target, [r.content for r in rows], failed_ok=True)
+        return np.nan_to_num(scores, nan=-1.0).tolist()  # what the target fails on comes last
 
     return np.array(ctx.run.json(path, key, make))
 
@@ -253,12 +254,13 @@ def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult
     verdicts = ctx.judges.audit.assess(
         [o.seed.text for o in won], [o.sample.text for o in won if o.sample], [o.seed.label for o in won]
     )
-    audit = {id(o): v.valid for o, v in zip(won, verdicts, strict=True)}
+    audit = {id(o): v for o, v in zip(won, verdicts, strict=True)}
     return [
         AttackResult(
             seed_id=o.seed.id, status=o.status, queries=o.queries, evaded=o.evaded, clean_score=o.clean_score,
             content=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
-            judge_score=o.verdict.score if o.verdict else None, audit=audit.get(id(o)),
+            judge_score=o.verdict.score if o.verdict else None, audit=audit[id(o)].valid if id(o) in audit else None,
+            stood=o.stood, silent=id(o) in audit and audit[id(o)].silent,
             refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
             prompts=o.prompts, parameters=o.sample.parameters if o.sample else "",
         )

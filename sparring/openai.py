@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import http
-from .errors import SparringError, UserError
+from .errors import Refused, Unanswered, UserError
 
 if TYPE_CHECKING:
     import aiohttp
 
 Answer = TypeVar("Answer")
+
+REFUSALS = (400, 413, 422)  # of this request; others may be answered
 
 
 @dataclass(kw_only=True)
@@ -34,28 +36,48 @@ class Server:
 
     def post(
         self, path: str, bodies: Iterable[dict[str, Any]], read: Callable[[str], Answer],
-        told: Callable[[int, Answer], None] | None = None,
+        told: Callable[[int, Answer], None] | None = None, unanswered: Answer | None = None,
     ) -> list[Answer]:  # fmt: skip
         """What `read` makes of the answer to each body, in order; with `told` each is told when it is there, by the number of
         its body, and none is kept.
 
-        Raises `UserError` where the server refuses a request, `SparringError` when it does not answer.
+        Raises `Refused` where the server refuses a request and `Unanswered` when it does not answer; with `unanswered` that
+        stands in their place, unless all went so. Raises `UserError` for what would meet every request.
         """
         url = f"{self.base_url.rstrip('/')}/{path}"
+        faults: list[Unanswered] = []
+        sound = False
 
         async def ask(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
             number, body = work
             try:
                 reply = await http.post(session, url, body, retries=self.retries, backoff=self.backoff, seed=number)
             except http.NoReply as error:
-                raise SparringError(f"{self.base_url}: {self._without_key(str(error))}") from None
+                raise Unanswered(f"{self.base_url}: {self._without_key(str(error))}") from None
             if reply.status != 200:
                 said = f"status {reply.status} {self._without_key(http.message(reply.body))}".strip()
-                raise UserError(f"{self.base_url}: expected an answer, got {said}. Fix: {self._fix(reply.status)}")
+                kind = Refused if reply.status in REFUSALS else UserError
+                raise kind(f"{self.base_url}: expected an answer, got {said}. Fix: {self._fix(reply.status)}")
             return read(reply.body)
 
+        async def spared(session: aiohttp.ClientSession, work: tuple[int, dict[str, Any]]) -> Answer:
+            nonlocal sound
+            try:
+                found = await ask(session, work)
+            except Unanswered as fault:
+                if unanswered is None:
+                    raise
+                faults.append(fault)
+                return unanswered
+            sound = True
+            return found
+
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        return http.each(enumerate(bodies), ask, concurrency=self.concurrency, timeout=self.timeout, headers=headers, told=told)
+        limits: dict[str, Any] = {"concurrency": self.concurrency, "timeout": self.timeout}
+        found = http.each(enumerate(bodies), spared, headers=headers, told=told, **limits)
+        if faults and not sound:
+            raise faults[0]
+        return found
 
     @property
     def _key(self) -> str:

@@ -8,7 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .errors import TargetFailed
+from .errors import RowsFailed, TargetFailed
+
+ABSTENTIONS = ("abstained", "canary")  # reasons of a judge that is not sure enough, or not sound
+PATIENCE = 20  # single rows that a target fails on, one after the other, before it is held to be down
 
 
 class Target(Protocol):
@@ -122,6 +125,11 @@ class Verdict:
     score: float  # [0, 1], higher is surer that the sample violates
     reason: str = ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether the judge abstained: it says neither that the sample violates nor that it does not."""
+        return self.reason in ABSTENTIONS
+
 
 class Judge(Protocol):
     """`names` are the reasons it can give. Asked with the seed that a sample came from; "" where there is none."""
@@ -132,17 +140,18 @@ class Judge(Protocol):
 def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
     """(n, k) as the target gives them. Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1].
 
-    A row of NaN says that the target failed on this row after its own retries: `failed_ok` lets it pass, and only a call of
-    which more than half failed raises.
+    A row of NaN says that the target failed on this row after its own retries. `failed_ok` lets it pass, and where the target
+    raises `RowsFailed` for a call, finds the rows that it fails on by halving; that too raises when `PATIENCE` single rows
+    failed one after the other.
     """
     if not len(samples):
         return np.zeros((0, len(target.labels)), np.float32)
-    p = np.asarray(target.predict_proba(samples))
+    p = _apart(target, samples) if failed_ok else np.asarray(target.predict_proba(samples))
     expected = (len(samples), len(target.labels))
     if p.shape != expected:
         raise TargetFailed(f"expected probabilities of shape {expected}, the target gave {p.shape}")
     failed = np.isnan(p).all(1)
-    bad = ~np.isfinite(p).all(1) & ~(failed if failed_ok and 2 * failed.sum() <= max(len(p), 2) else False)
+    bad = ~np.isfinite(p).all(1) & ~(failed if failed_ok else False)
     if bad.any():
         raise TargetFailed(f"expected probabilities, the target gave NaN or infinity in {bad.sum()} of {len(p)} rows")
     sound = p[~failed]
@@ -151,9 +160,40 @@ def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = F
     return p
 
 
+def _apart(target: Target, samples: Sequence[Any]) -> np.ndarray:
+    """`predict_proba`, with a row of NaN for each of the samples that make it raise `RowsFailed`."""
+    alone = 0  # single rows that failed since one did not
+
+    def ask(some: Sequence[Any]) -> np.ndarray:
+        nonlocal alone
+        try:
+            found = np.asarray(target.predict_proba(some))
+        except RowsFailed:
+            if len(some) > 1:
+                half = len(some) // 2
+                return np.concatenate([ask(some[:half]), ask(some[half:])])
+            alone += 1
+            if alone >= PATIENCE:
+                raise
+            return np.full((1, len(target.labels)), np.nan, np.float32)
+        alone = 0
+        return found
+
+    return ask(samples)
+
+
 def violation_scores(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
     """(n,) float32: 1 - P(benign), of `probabilities`; NaN for a row that failed."""
     return violation(probabilities(target, samples, failed_ok=failed_ok))
+
+
+def answered(scores: np.ndarray) -> np.ndarray:
+    """(n,) bool: the rows that a target did not fail on, which are those that a figure counts. Raises `TargetFailed` where it
+    failed on all."""
+    sound = ~np.isnan(scores)
+    if len(sound) and not sound.any():
+        raise TargetFailed(f"expected scores, the target failed on each of {len(sound)} rows")
+    return sound
 
 
 def violation(p: np.ndarray) -> np.ndarray:

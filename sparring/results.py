@@ -23,11 +23,12 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AttackResult:
-    """`status`: missed (the target never caught the seed), failed (it gave no score for it), survived, success (evaded and
-    held valid by the filter).
+    """`status`: missed (the target never caught the seed), failed (it gave no score for it, or for any candidate), survived,
+    success (evaded and held valid by the filter).
 
-    `evaded` is the raw success, valid or not; `audit` the audit judge's verdict on a success, None without one; `prompts`
-    counts what a language model was asked.
+    `evaded` is the raw success, valid or not; `stood` one that a normaliser does not undo, judged or not; `audit` the audit
+    judge's verdict on a success, None without one, and `silent` that it abstained; `prompts` counts what a language model was
+    asked.
     """
 
     seed_id: str
@@ -43,6 +44,8 @@ class AttackResult:
     refused: tuple[Refused, ...]
     prompts: int = 0
     parameters: str = ""  # of the success, as JSON: what makes it again where its operators do not say it all
+    stood: bool = False
+    silent: bool = False
 
     @property
     def attacked(self) -> bool:
@@ -70,7 +73,7 @@ SCHEMA = pa.schema(
         ("judge_score", pa.float64()), ("audit", pa.bool_()),
         ("refused", pa.list_(pa.struct([("text", pa.string()), ("image", pa.binary()), ("operators", _STEPS),
                                         ("score", pa.float64()), ("reason", pa.string())]))),
-        ("prompts", pa.int64()), ("parameters", pa.string()),
+        ("prompts", pa.int64()), ("parameters", pa.string()), ("stood", pa.bool_()), ("silent", pa.bool_()),
     ]
 )  # fmt: skip
 

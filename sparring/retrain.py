@@ -15,7 +15,7 @@ import numpy as np
 from .context import Context
 from .errors import JobError, SparringError
 from .metrics import operating_point
-from .protocols import violation_scores
+from .protocols import answered, violation_scores
 from .publishing import write as publish
 from .record import BENIGN, Record, digest
 from .store import source_of
@@ -54,9 +54,9 @@ def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int, other: Ba
         with tempfile.TemporaryDirectory(prefix="sparring-") as place:
             target = made(ctx, prototype, rows, pathlib.Path(place), seed=seed, command=command)
             if ctx.job.max_fpr is not None:
-                found = violation_scores(target, [r.content for r in validation])
-                violating = np.array([r.label_name != BENIGN for r in validation])
-                target.threshold = operating_point(found, violating, ctx.job.max_fpr)
+                found = violation_scores(target, [r.content for r in validation], failed_ok=True)
+                violating, sound = np.array([r.label_name != BENIGN for r in validation]), answered(found)
+                target.threshold = operating_point(found[sound], violating[sound], ctx.job.max_fpr)
             target.save(aside)
 
     return Trained(type(prototype).load(ctx.run.unit(path, key, make)), digest(key))

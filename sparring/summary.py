@@ -81,6 +81,7 @@ def facts(entry: dict[str, Any]) -> dict[str, Any]:
         "round": entry["round"],
         "clean F1": entry["clean"]["f1"],
         "ASR, raw": entry["asr_fresh"],
+        "ASR, after a normaliser": entry["asr_normalised_fresh"],
         "ASR, valid by the audit judge": entry["valid_asr_fresh"],
         "generated": entry["generated"],
         "accepted": entry["accepted"],

@@ -149,7 +149,16 @@ def test_a_whole_run_on_a_pipe_writes_plain_lines_and_json_when_asked(tiny_job, 
 def test_stage_commands_stop_where_they_say(tiny_job, tmp_path):
     job = tiny_job()
     folder = tmp_path / "runs" / "tiny"
-    assert sparring("attack", job, cwd=tmp_path).returncode == 0
+    attacked = sparring("attack", job, cwd=tmp_path)
+    assert attacked.returncode == 0
+    assert "valid ASR" in attacked.stdout
+    found = json.loads(sparring("attack", job, "--json", cwd=tmp_path).stdout)
+    valid = found["valid_asr_fresh"][0]
+    assert 0 < valid <= found["asr_normalised_fresh"][0] <= found["asr_fresh"][0]
+    assert sparring("attack", job, "--max-valid-asr", valid, cwd=tmp_path).returncode == 0
+    refused = sparring("attack", job, "--max-valid-asr", valid / 2, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert f"error: valid attack success {valid:.3f}; --max-valid-asr" in refused.stderr
     assert (folder / "round-00" / "outcomes").exists()
     assert not (folder / "round-00" / "target").exists()
     assert sparring("retrain", job, cwd=tmp_path).returncode == 0

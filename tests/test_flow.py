@@ -231,3 +231,37 @@ def test_a_prohibited_row_is_never_a_seed_and_nothing_is_made_from_it(tiny_job, 
     made = [row for part in published(folder).values() for row in part if row["origin"] == "synthetic"]
     assert made
     assert not any("year-old" in row["text"] for row in made)
+
+
+def test_a_challenger_that_the_gate_refuses_does_not_take_over(tiny_job, spar, monkeypatch):
+    from sparring import retrain
+
+    asked = []
+
+    def refuse(first, champion, challenger, *, max_f1_loss):
+        asked.append((champion, challenger))
+        return retrain.Gate(False, "refused by the test")
+
+    monkeypatch.setattr(retrain, "gate", refuse)
+    folder = spar(tiny_job(rounds=2))
+    found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert [r["promoted"] for r in found["rounds"]] == [None, False, False]
+    assert asked[0][0] == asked[1][0], "the champion of both rounds is the first target"
+    assert found["rounds"][2]["clean"] == found["rounds"][0]["clean"]
+    first = json.loads((folder / "target" / "target.json").read_text(encoding="utf-8"))["threshold"]
+    assert {r["threshold"] for r in found["rounds"]} == {round(first, 6)}
+
+
+def test_the_payoff_is_each_attacker_against_each_target(tiny_job, spar):
+    folder = spar(tiny_job())
+    found = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    for i in (0, 1):
+        outcomes = pq.read_table(folder / f"round-{i:02d}" / "outcomes" / "test-00000.parquet").to_pylist()[:10]
+        met = [o for o in outcomes if o["status"] in ("survived", "success")]
+        own = sum(o["status"] == "success" and o["audit"] for o in met) / len(met)
+        assert found["payoff"][i][i][0] == pytest.approx(own, abs=1e-6), "the diagonal is the round's own attack on these seeds"
+        other = pq.read_table(folder / "payoff" / f"{i}-{1 - i}-00000.parquet").to_pylist()
+        met = [o for o in other if o["status"] in ("survived", "success")]
+        assert found["payoff"][i][1 - i][3] == len(met)
+        again = {o["seed_id"]: o["clean_score"] for o in outcomes}
+        assert any(o["clean_score"] != again[o["seed_id"]] for o in other), "it met the other target"

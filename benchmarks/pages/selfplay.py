@@ -18,7 +18,8 @@ and that family alone attacks; the worst family counts, of those that got past t
 `asr_frozen`: the first round's successes on test seeds that still pass. `clean_f1_low`: lower bound (2.5%) of the paired
 bootstrap of the change in F1 on test rows. `fpr_benign_worst`: false positives on all benign test rows changed by an operator,
 the worst of all. `valid_asr_fresh` compares with the control arms by the job's own attack and audit judge, beside the best of
-them; an arm is trained once on as many rows and meets no gate. A setting without tables was not run to its end.
+them, and `ahead_of_arms` is by how much ours is below it; an arm is trained once on as many rows and meets no gate. A setting
+without tables was not run to its end.
 """
 
 

@@ -27,6 +27,7 @@ class Found:
     kind: str
     policy: pathlib.Path | None
     base: pathlib.Path = pathlib.Path()  # where relative references of its settings count from
+    target: BaseTarget | None = None  # one that needs no folder
 
 
 def probe(
@@ -42,7 +43,7 @@ def probe(
         found = report.read(place)
     else:
         saved = of_job(place) if place.suffix in (".yaml", ".yml") else of_folder(place, kind)
-        target = load(saved)
+        target = saved.target or load(saved)
         rules = _policy(saved, policy_file)
         made = _suite(target, rules, cases, seed=seed, limit=limit)
         found = examine.examine(target, made, rules, name=str(saved.folder))
@@ -54,17 +55,25 @@ def probe(
 
 
 def of_job(path: pathlib.Path) -> Found:
-    """The job's target as of the last promotion in its run folder."""
+    """The job's target as of the last promotion in its run folder; one that is used as it is, at its own threshold, needs no
+    run."""
     job = jobs.load(path)
-    check.inputs(job)
+    rules = check.inputs(job)
     run = pathlib.Path(job.runs) / job.name
     folder = run / "target"
     for verdict in sorted(run.glob("round-*/gate/verdict.json")):
         if json.loads(verdict.read_text(encoding="utf-8"))["promoted"]:
             folder = verdict.parents[1] / "target"
+    target = None
     if not folder.is_dir():
-        raise ReferenceNotFound(f"{folder}: expected the job's target, found none. Fix: `sparring run {path}` first")
-    return Found(folder, job.target.kind, job.base / job.policy, job.base)
+        part = registry.find("target", job.target.kind)
+        if part.trainable or job.retrain.command or job.max_fpr is not None:
+            fix = "" if job.max_fpr is None or part.trainable else ", which sets its threshold; or `max_fpr: null` for its own"
+            raise ReferenceNotFound(f"{folder}: expected the job's target, found none. Fix: `sparring run {path}` first{fix}")
+        with refs.relative_to(job.base):
+            target = part(**job.target.settings)
+            target = target.under(rules) if hasattr(target, "under") else target.with_labels(rules.labels)
+    return Found(folder, job.target.kind, job.base / job.policy, job.base, target)
 
 
 def of_folder(folder: pathlib.Path, kind: str | None) -> Found:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from sparring import __version__
 from sparring.errors import UserError
 from sparring.policy import Policy
-from sparring.protocols import Target, decided, probabilities, violation
+from sparring.protocols import Target, answered, decided, probabilities, violation
 from sparring.record import BENIGN
 
+from .makers import Skip
 from .report import Group, Outcome, Pairs, Report, Skipped, order
 from .stats import Share, wilson
 from .suite import Case, Suite
@@ -24,10 +25,17 @@ def examine(target: Target, suite: Suite, policy: Policy, *, name: str) -> Repor
         reasons = "; ".join(dict.fromkeys(skip.reason for skip in suite.skipped)) or "it has no category with examples"
         raise UserError(f"the policy {policy.name!r} gives no case: {reasons}. Fix: examples in the policy, or a --cases file")
     texts = [case.record.text or "" for case in suite.cases]
-    p = probabilities(target, texts)
+    p = probabilities(target, texts, failed_ok=True)
+    sound = answered(violation(p))
     outcomes = [
         _outcome(case, target.labels[int(number)], float(score))
-        for case, number, score in zip(suite.cases, decided(p, target.threshold), violation(p), strict=True)
+        for case, number, score, ok in zip(suite.cases, decided(p, target.threshold), violation(p), sound, strict=True)
+        if ok
+    ]
+    failed = [
+        Skip(case.functionality, case.category, "the target gave no score")
+        for case, ok in zip(suite.cases, sound, strict=True)
+        if not ok
     ]
     return Report(
         version=__version__, target=name, threshold=round(float(target.threshold), 6),
@@ -35,7 +43,7 @@ def examine(target: Target, suite: Suite, policy: Policy, *, name: str) -> Repor
         pass_rate=_share(outcomes), functionalities=_groups(outcomes, lambda o: o.functionality, order),
         clauses=_groups(outcomes, lambda o: o.clause or o.category, _by_policy(policy)), pairs=_pairs(outcomes),
         other_category=sum(o.decided not in (o.category, BENIGN) for o in outcomes if o.expected == "violating"),
-        skipped=_skipped(suite),
+        skipped=_skipped([*suite.skipped, *failed]),
         outcomes=tuple(outcomes),
     )  # fmt: skip
 
@@ -83,9 +91,9 @@ def _by_policy(policy: Policy) -> Callable[[str], tuple[int, str]]:
     return lambda name: (names.index(name), name)
 
 
-def _skipped(suite: Suite) -> tuple[Skipped, ...]:
+def _skipped(skipped: Iterable[Skip]) -> tuple[Skipped, ...]:
     groups: dict[tuple[str, str], list[str]] = {}
-    for skip in suite.skipped:
+    for skip in skipped:
         groups.setdefault((skip.functionality, skip.reason), []).append(skip.category)
     return tuple(
         Skipped(functionality=functionality, reason=reason, cases=len(found), categories=tuple(dict.fromkeys(found)))
@@ -98,6 +106,7 @@ def _pairs(outcomes: Iterable[Outcome]) -> Pairs | None:
     for outcome in outcomes:
         if outcome.pair_id:
             pairs.setdefault(outcome.pair_id, {})[outcome.expected] = outcome.passed
+    pairs = {name: pair for name, pair in pairs.items() if len(pair) == 2}  # the target may have failed on one side
     count = Counter((pair["violating"], pair["benign"]) for pair in pairs.values())
     if not pairs:
         return None

@@ -21,7 +21,7 @@ ADAPT = 2.0  # learning rate on the seed itself
 
 
 class Learned(Attack):
-    """Draws operator chains from a policy trained by `sparring train-attacker`, and goes on learning on each seed.
+    """Draws operator chains from a policy trained by `sparring attack train`, and goes on learning on each seed.
 
     `policy` is a reference to the file that the training wrote; without it every chain is as likely as any other of its
     length. What a chain did to this seed moves the policy for the seed's next batch, and for no other seed. Of the policy's

@@ -32,7 +32,8 @@ class Scored(Ask):
     @classmethod
     def answer(cls, asked: Sequence[Scored], target: Target) -> list[np.ndarray]:
         texts = list(dict.fromkeys(text for one in asked for text in one.texts))
-        odds = dict(zip(texts, log_odds(violation_scores(asked[0].surrogate, texts)).tolist(), strict=True))
+        scores = np.nan_to_num(violation_scores(asked[0].surrogate, texts, failed_ok=True), nan=1.0)  # as if it were caught
+        odds = dict(zip(texts, log_odds(scores).tolist(), strict=True))
         return [np.array([odds[text] for text in one.texts]) for one in asked]
 
 

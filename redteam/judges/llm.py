@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -69,7 +70,7 @@ class LlmJudge(Criterion):
         generator: str | None = None,
         precision: float = 0.9,
         delta: float = 0.05,
-        survive: int = 0,
+        survive: int = 2,
         max_characters: int = guard.LONGEST,
         strict: bool = False,
     ):
@@ -125,6 +126,8 @@ class LlmJudge(Criterion):
         return "canary" if self.calibrations[label].fault else ""
 
     def _say(self, known: Calibration, plain: float, lowest: float) -> Verdict:
+        if math.isnan(lowest):  # the server refused one of the questions
+            return Verdict(False, 0.0, "abstained")
         if lowest > known.violating.value:
             return Verdict(True, lowest)
         if 1 - lowest > known.benign.value:
@@ -138,7 +141,7 @@ class LlmJudge(Criterion):
         promise = {"precision": self.precision, "delta": self.delta, "floor": EVEN}
         violating = selective.threshold(scores, true, **promise)
         benign = selective.threshold(1 - scores, ~true, **promise)
-        known = scores[true], scores[labels == BENIGN]
+        known = [some[~np.isnan(some)] for some in (scores[true], scores[labels == BENIGN])]
         fault = ""
         if not all(map(len, known)):
             fault = f"the judge's rows hold none labelled {label if not len(known[0]) else BENIGN!r}"

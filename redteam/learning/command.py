@@ -1,4 +1,4 @@
-"""What `sparring train-attacker` does: trains against the job's target, on training rows, in a run folder of its own."""
+"""What `sparring attack train` does: trains against the job's target, on training rows, in a run folder of its own."""
 
 from __future__ import annotations
 

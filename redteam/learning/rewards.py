@@ -52,7 +52,8 @@ class Referee:
         if len(new) > self.left:
             raise ValueError(f"expected at most {self.left} new texts, got {len(new)}")
         self.queries += len(new)
-        self._known.update(zip(new, log_odds(violation_scores(self.target, new)).tolist(), strict=True))
+        scores = np.nan_to_num(violation_scores(self.target, new, failed_ok=True), nan=1.0)  # as if it were caught
+        self._known.update(zip(new, log_odds(scores).tolist(), strict=True))
         return np.array([max(self._known[t], self._known[canonical(t)]) for t in texts])
 
     def caught(self, seeds: Sequence[Seed]) -> list[Seed]:

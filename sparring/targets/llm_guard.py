@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from .. import guard, policy, refs, registry, verdicts
-from ..errors import JobError, TargetFailed
+from ..errors import JobError, Refused, RowsFailed, TargetFailed
 from ..jobs import Count
 from ..policy import Policy
 from ..record import digest
@@ -102,11 +102,14 @@ class LlmGuard(BaseTarget):
         return self._rules
 
     def predict_proba(self, samples: Sequence[str]) -> np.ndarray:
-        """(n, k) float32; rows sum to 1."""
+        """(n, k) float32; rows sum to 1, those that a server gave no answer to are NaN."""
         self.check_fitted()
         if not len(samples):
             return np.zeros((0, len(self.labels)), np.float32)
-        violating, among = self._by_rule(samples) if self.settings.style == "policy" else self._by_list(samples)
+        try:
+            violating, among = self._by_rule(samples) if self.settings.style == "policy" else self._by_list(samples)
+        except Refused as error:
+            raise RowsFailed(str(error)) from error
         spread = violating[:, None] * among
         return np.concatenate([1 - violating[:, None], spread], axis=1).astype(np.float32)
 

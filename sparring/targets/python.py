@@ -11,7 +11,7 @@ import numpy as np
 import pydantic
 
 from .. import refs
-from ..errors import JobError, TargetFailed
+from ..errors import JobError, RowsFailed, SparringError, TargetFailed
 from ..jobs import Positive
 from .fixed import FixedTarget
 from .scores import Scores
@@ -23,7 +23,8 @@ class PythonTarget(FixedTarget):
 
     The function is given a list of texts (with `one_by_one`, a text) and answers with scores (n,), with scores (n, c), with
     a dict {class: score} a text, or with one dict {class: scores}. `classes` names the columns of an array; a lone score is
-    called "score". Scores are divided by `maximum`: 100 for percentages.
+    called "score". Scores are divided by `maximum`: 100 for percentages. A text for which it raises is a row of NaN; nothing
+    ends a call that hangs.
     """
 
     kind = "python"
@@ -59,7 +60,12 @@ class PythonTarget(FixedTarget):
         if self._call is None:
             self._call = self._found()
         s, call = self.settings, self._call
-        answer = [call(text) for text in texts] if s.one_by_one else call(texts)
+        try:
+            answer = [call(text) for text in texts] if s.one_by_one else call(texts)
+        except SparringError:
+            raise
+        except Exception as error:  # a foreign function may raise anything; what it says may hold a text
+            raise RowsFailed(f"{self.who}: {s.call} raised {type(error).__name__}") from error
         classes, values = _columns(answer, s.classes, self.who)
         if len(values) != len(texts):
             raise TargetFailed(f"{self.who}: expected {len(texts)} answers of {s.call}, got {len(values)}")

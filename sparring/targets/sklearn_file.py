@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import JobError, TargetFailed
+from ..errors import JobError, RowsFailed
 from ..record import BENIGN
 from .base import clean
 from .encoder import sigmoid, softmax
@@ -47,7 +47,7 @@ class SklearnFileTarget(FileTarget):
         try:
             classes, values = _answer(self._estimator, texts)
         except (AttributeError, TypeError, ValueError) as error:  # what it says may hold a text
-            raise TargetFailed(
+            raise RowsFailed(
                 f"{self.who}: the estimator raised {type(error).__name__}; expected one that takes a list of raw texts. "
                 "Fix: save a pipeline that begins with the vectorizer"
             ) from error

@@ -18,8 +18,8 @@ Prompt = tuple[str, str]  # system, user
 @dataclass(frozen=True, slots=True)
 class Answers:
     """For n prompts and a answers: `p` (n, a), the probability that the assistant's turn begins with each answer; a row sums
-    to at most 1. `listed` (n, a) is False where a server named only its likeliest tokens and the answer was none of them:
-    `p` is then its upper bound."""
+    to at most 1, and is NaN where a server gave no answer. `listed` (n, a) is False where a server named only its likeliest
+    tokens and the answer was none of them: `p` is then its upper bound."""
 
     p: np.ndarray
     listed: np.ndarray
@@ -31,9 +31,9 @@ class Answers:
 
     @property
     def share(self) -> np.ndarray:
-        """(n, a) the answers' probabilities among themselves; equal where none has any."""
+        """(n, a) the answers' probabilities among themselves; equal where none has any, NaN where there was no answer."""
         equal = np.full_like(self.p, 1 / max(1, self.p.shape[1]))
-        return np.divide(self.p, self.mass[:, None], out=equal, where=self.mass[:, None] > 0)
+        return np.divide(self.p, self.mass[:, None], out=equal, where=self.mass[:, None] != 0)
 
 
 @dataclass(kw_only=True)

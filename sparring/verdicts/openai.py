@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import numpy as np
+
 from ..errors import JobError, UserError
 from ..openai import Server
 from .base import Answers, Prompt, Verdicts, from_top
@@ -30,7 +32,8 @@ class OpenAI(Server, Verdicts):
         self.check_url()
 
     def answer(self, prompts: Sequence[Prompt], answers: tuple[str, ...], begun: str) -> Answers:
-        top = self.post("chat/completions", [self._body(*prompt) for prompt in prompts], self._top)
+        nothing: dict[str, float] = {}
+        top = self.post("chat/completions", [self._body(*prompt) for prompt in prompts], self._top, unanswered=nothing)
         # A token stands for the answer that it begins, and no other: of "unsafe" a tokenizer may show "uns" first.
         number: dict[str, int] = {}
         own: list[list[int]] = [[] for _ in answers]
@@ -40,7 +43,9 @@ class OpenAI(Server, Verdicts):
             number[token] = len(number)
             if len(exact or begins) == 1:
                 own[(exact or begins)[0]].append(number[token])
-        return from_top([{number[token]: logprob for token, logprob in row.items()} for row in top], own, self.top)
+        found = from_top([{number[token]: logprob for token, logprob in row.items()} for row in top], own, self.top)
+        found.p[[not row for row in top]] = np.nan
+        return found
 
     def _body(self, system: str, user: str) -> dict[str, Any]:
         roles = [{"role": "system", "content": system}] if system else []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redteam.engine import Attack, Candidate, Seed, attack, stream
 from sparring import registry
 from sparring.embed import DummyEmbedder
-from sparring.errors import TargetFailed
+from sparring.errors import RowsFailed, TargetFailed
 from sparring.protocols import Verdict
 from sparring.record import Step, digest
 from sparring.text import canonical, payload
@@ -169,7 +169,7 @@ def test_a_search_that_proposes_nothing_new_comes_to_an_end():
 
 
 @pytest.mark.parametrize(("answer", "message"), [
-    (np.full((3, 2), np.nan), "NaN"), (np.tile([np.nan, 0.5], (3, 1)), "NaN"), (np.full((3, 2), np.inf), "infinity"),
+    (np.tile([np.nan, 0.5], (3, 1)), "NaN"), (np.full((3, 2), np.inf), "infinity"),
     (np.zeros((3, 3)), "shape"), (np.full((3, 2), 1.5), r"\[0, 1\]")])  # fmt: skip
 def test_a_target_that_answers_nonsense_is_said(answer, message):
     class Broken(HashTarget):
@@ -249,3 +249,58 @@ def test_a_huge_text_is_attacked_in_seconds():
     (found,) = attack(strategy, Strict(), [Seed("s", "win a prize now " * 6000, "spam")], Always(), budget=20)
     assert found.queries == 20
     assert time.perf_counter() - started < 30
+
+
+class Failing(HashTarget):
+    """Gives no score for texts that hold "bad", and raises for a call that holds "boom"."""
+
+    threshold = 0.0
+
+    def predict_proba(self, samples):
+        if any("boom" in s for s in samples):
+            raise RowsFailed("boom")
+        p = super().predict_proba(samples)
+        p[["bad" in s for s in samples]] = np.nan
+        return p
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 256])
+def test_what_a_target_fails_on_costs_these_seeds_alone_whatever_the_window(window):
+    texts = ["bad one", "bad two", "boom three", "fine four", "bad five", "fine six"]
+    rows = [Seed(str(i), text, "spam") for i, text in enumerate(texts)]
+    found = attack(Grow(2), Failing(), rows, Always(), budget=5, window=window)
+    assert [o.status for o in found] == ["failed", "failed", "failed", "survived", "failed", "survived"]
+    assert [o.queries for o in found] == [1, 1, 1, 5, 1, 5]
+
+
+@pytest.mark.parametrize("window", [1, 7, 256])
+def test_a_target_that_fails_on_seed_after_seed_ends_the_attack(window):
+    down = [Seed(str(i), f"bad {i}", "spam") for i in range(20)]
+    with pytest.raises(TargetFailed, match="20 seeds one after the other"):
+        attack(Grow(1), Failing(), [*seeds(3), *down], Always(), budget=5, window=window)
+    fewer = attack(Grow(1), Failing(), [*down[:19], *seeds(1), *down[19:]], Always(), budget=5, window=window)
+    assert [o.status for o in fewer].count("failed") == 20
+
+
+@pytest.mark.parametrize("tail", ["bad", "boom"])
+def test_a_seed_of_which_no_candidate_got_a_score_is_no_survivor(tail):
+    (found,) = attack(Grow(2, tail), Failing(), seeds(1), Always(), budget=9)
+    assert (found.status, found.evaded) == ("failed", False)
+
+
+def test_a_hit_that_a_normaliser_undoes_is_raw_success_alone():
+    class Plain(HashTarget):
+        """Knows the seed's own letters only."""
+
+        def predict_proba(self, samples):
+            p = np.array([float("win" in s) for s in samples], np.float32)
+            return np.stack([1 - p, p], 1)
+
+    class Shots(Attack):
+        def search(self, seed, score, threshold, rng):
+            for text in (seed.text.replace("win", "w\u0456n"), seed.text.replace("win", "won")):
+                yield [Candidate(text, STEP)]
+
+    undone, stood = (attack(Shots(), Plain(), seeds(1), Always(False), budget=n)[0] for n in (2, 9))
+    assert (undone.evaded, undone.stood, undone.status) == (True, False, "survived")
+    assert (stood.evaded, stood.stood, stood.status) == (True, True, "survived")

@@ -53,3 +53,20 @@ def test_what_an_attack_wins_falls_when_it_needs_more_queries():
     by_budget = [sum(r.status == "success" and r.queries <= b for r in late) / len(late) for b in range(1, 51)]
     assert measure.won(late, 50) == pytest.approx(sum(by_budget) / 50), "the area under success by budget"
     assert measure.won([], 50) == 0
+
+
+def test_an_audit_that_abstains_on_all_has_measured_nothing(monkeypatch):
+    class Ctx:
+        families = ()
+
+    def silent(status: str, queries: int, says: bool) -> AttackResult:
+        return AttackResult("s", status, queries, True, 0.9, "x", (), 0.1, 0.5, False, (), stood=True, silent=says)
+
+    some = measure.attacked(Ctx, [silent("success", 5, True), silent("success", 5, False), result("survived", 20)])
+    assert some["valid_asr_fresh"][0] == 0.0
+    assert some["audit_abstained"][0] == 0.5
+    assert some["asr_normalised_fresh"][0] == pytest.approx(2 / 3, abs=1e-6)
+    every = measure.attacked(Ctx, [silent("success", 5, True)] * 3 + [result("survived", 20)])
+    assert every["valid_asr_fresh"] is None
+    assert every["audit_abstained"][0] == 1.0
+    assert measure.attacked(Ctx, [result("survived", 20)])["valid_asr_fresh"][0] == 0.0, "nothing got past: that is a zero"

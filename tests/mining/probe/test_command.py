@@ -152,3 +152,16 @@ def test_mistakes_end_with_one_line_and_2(tmp_path, probe, write_policy):
         code, out, err = probe(*words)
         assert said in err
         assert (code, out, err.count("\n")) == (2, "", 1)
+
+
+def test_a_target_that_is_used_as_it_is_needs_no_run(tiny_job, probe, tmp_path, monkeypatch):
+    (tmp_path / "bystander.py").write_text("def score(texts):\n    return [0.9 if 'prize' in t else 0.1 for t in texts]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    target = {"kind": "python", "call": "bystander:score", "trust": True}
+    path = tiny_job(target=target, retrain="none", max_fpr=None)
+    code, out, _ = probe(path, "--json")
+    assert code == 0
+    assert json.loads(out)["threshold"] == 0.5
+    assert not (tmp_path / "runs").exists()
+    code, _, err = probe(tiny_job(target=target, retrain="none"))
+    assert (code, "or `max_fpr: null` for its own" in err) == (2, True)

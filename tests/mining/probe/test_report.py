@@ -203,10 +203,25 @@ def test_an_empty_suite_and_a_broken_target_are_said(spam, write_policy):
         def predict_proba(self, samples):
             return super().predict_proba(samples) * np.nan
 
-    with pytest.raises(TargetFailed, match="NaN"):
+    with pytest.raises(TargetFailed, match="failed on each of"):
         examine(Broken(spam.labels, 0), suite.build(spam), spam, name="x")
 
 
 def test_the_shipped_example_is_of_the_example_policy(spam_material, spam):
     assert set(spam_material.clauses) == {clause.id for clause in spam.categories[0].clauses}
     assert spam_material.uses.keys() == {*material.shipped("en").frames, "mention"}
+
+
+def test_cases_that_the_target_fails_on_are_skipped_and_said_and_in_no_rate(spam, made):
+    class Failing(Always):
+        def predict_proba(self, samples):
+            p = np.array(super().predict_proba(samples), np.float32)
+            p[::7] = np.nan
+            return p
+
+    found = examine(Failing(spam.labels, 0), made, spam, name="x")
+    lost = [s for s in found.skipped if s.reason == "the target gave no score"]
+    assert sum(s.cases for s in lost) == len(made.cases[::7])
+    assert found.pass_rate[3] == len(found.outcomes) == len(made.cases) - len(made.cases[::7])
+    whole = examine(Always(spam.labels, 0), made, spam, name="x")
+    assert found.pairs.consistent[3] < whole.pairs.consistent[3]

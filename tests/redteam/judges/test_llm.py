@@ -30,7 +30,7 @@ def rules(policy_path):
 def judge(rules):
     def go(answer=None, **settings) -> LlmJudge:
         verdicts = Scripted(answer) if answer else {"kind": "dummy"}
-        return LlmJudge(**{"verdicts": verdicts, "policy": rules} | settings)
+        return LlmJudge(**{"verdicts": verdicts, "policy": rules, "survive": 0} | settings)
 
     return go
 
@@ -117,7 +117,7 @@ def test_a_label_without_rows_is_not_judged(judge):
     assert "hold none labelled 'spam'" in fitted.calibrations["spam"].fault
 
 
-def test_a_verdict_must_survive_edits_that_change_nothing(judge):
+def test_a_verdict_must_survive_edits_that_change_nothing(judge, rules):
     def shouting(text):
         return 0.95 if "prize" in text or "FREE" in text else 0.05
 
@@ -125,6 +125,8 @@ def test_a_verdict_must_survive_edits_that_change_nothing(judge):
     careful = judge(shouting, survive=2).fit(TEXTS, LABELS)
     assert said(careful, "FREE entry", "a prize", HAM[0]) == [(False, "unstable"), (True, ""), (False, "label")]
     assert judge(shouting, survive=4).scores(["a prize", "b"], ["spam"] * 2).shape == (2, 5)
+    unsaid = LlmJudge(verdicts=Scripted(shouting), policy=rules)
+    assert said(unsaid.fit(TEXTS, LABELS), "FREE entry") == [(False, "unstable")]
 
 
 @pytest.mark.parametrize(
@@ -209,4 +211,7 @@ def test_check_refuses_a_judge_of_the_generators_family(tiny_job):
     synth = {"model": {"kind": "openai", "model": "google/gemma-3-4b"}}
     with pytest.raises(JobError, match="family gemma"):
         check(jobs.load(tiny_job(judges={"filter": {"kind": "llm", "verdicts": asked}}, synth=synth)))
+    writes = {"kind": "pair", "model": {"kind": "openai", "model": "gemma-3-4b", "base_url": "http://localhost:1/v1"}}
+    with pytest.raises(JobError, match="family gemma"):
+        check(jobs.load(tiny_job(judges={"audit": {"kind": "llm", "verdicts": asked}}, attack__strategy=writes)))
     assert registry.takes("judge", "llm") >= {"policy", "generator"}

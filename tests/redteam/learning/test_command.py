@@ -42,7 +42,7 @@ def test_a_trained_policy_attacks_by_its_job_and_its_queries_count_as_warm_up(jo
 
 def test_the_command_prints_figures_as_json_and_nothing_else(job):
     path, out = job
-    result = CliRunner().invoke(cli.app, ["train-attacker", str(path), "--out", str(out), "--queries", "300", "--json"])
+    result = CliRunner().invoke(cli.app, ["attack", "train", str(path), "--out", str(out), "--queries", "300", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert found["path"] == str(out)

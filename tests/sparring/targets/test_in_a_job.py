@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import skops.io
 import yaml
@@ -237,3 +238,25 @@ def test_a_command_that_leaves_other_classes_is_refused(tiny_job, tmp_path):
     )
     with pytest.raises(JobError, match=r"expected a model with the labels \('benign', 'spam'\), got \('x', 'y'\)"):
         fitted(tiny_job(retrain=f"{sys.executable} {tmp_path / 'train.py'} {{data}} {{out}}"))
+
+
+def test_a_target_that_fails_on_some_rows_of_each_split_is_measured_on_the_others(tiny_job, spar, tmp_path, monkeypatch):
+    (tmp_path / "flaky.py").write_text(
+        """
+import zlib
+WORDS = "prize claim won win cash congratulations text call winner free".split()
+def score(texts):
+    if any(zlib.crc32(t.encode()) % 9 == 0 for t in texts):
+        raise ValueError("too long")
+    return [min(0.99, 0.05 + 0.2 * sum(w in t for w in WORDS)) for t in texts]
+"""
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    target = {"kind": "python", "call": "flaky:score", "trust": True}
+    folder = spar(tiny_job(target=target, retrain="none"))
+    (only,) = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["rounds"]
+    rows = pq.read_table(folder / "data" / "part-00000.parquet", columns=["split"])["split"].to_pylist()
+    assert only["failed_rows"] > 0
+    assert only["clean"]["f1"][3] + only["failed_rows"] == rows.count("test")
+    assert only["failed_seeds"] > 0
+    assert only["asr_fresh"][3] > 0

@@ -122,3 +122,23 @@ def test_a_real_model_answers_alike_with_and_without_the_kept_prefix(rules):
     np.testing.assert_allclose(target.predict_proba(texts), p, atol=1e-4)
     asked = target._model.ask([("Answer with one word, Yes or No.", "Is water wet?")], ("Yes", "No"))
     assert asked.mass[0] > 0.2, "it answers in the form that it was asked for"
+
+
+def test_a_text_that_the_server_refuses_is_the_only_row_lost(rules, loopback):
+    from aiohttp import web
+
+    async def answer(request: web.Request) -> web.Response:
+        if "boom" in (await request.json())["messages"][-1]["content"]:
+            return web.json_response({"error": {"message": "too long"}}, status=400)
+        top = [{"token": "Yes", "logprob": -0.1}, {"token": "No", "logprob": -2.4}]
+        return web.json_response({"choices": [{"logprobs": {"content": [{**top[0], "top_logprobs": top}]}}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    with loopback(app) as url:
+        target = guard(verdicts={"kind": "openai", "model": "m", "base_url": f"{url}/v1", "backoff": 0.001}).under(rules)
+        scores = violation_scores(target, ["one", "boom", "three"], failed_ok=True)
+        assert np.isnan(scores).tolist() == [False, True, False]
+        assert np.isnan(violation_scores(target, ["boom"], failed_ok=True)).all()  # alone in its batch
+        with pytest.raises(TargetFailed):
+            violation_scores(target, ["boom"] * 30, failed_ok=True)

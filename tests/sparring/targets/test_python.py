@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from sparring import registry
-from sparring.errors import JobError, TargetFailed
+from sparring.errors import JobError, RowsFailed, TargetFailed
+from sparring.protocols import PATIENCE, violation_scores
 
 NAMES = ("benign", "spam", "threat")
 TEXTS = ["free prize", "see you", "kill"]
@@ -149,3 +150,28 @@ def test_the_files_content_is_part_of_what_a_target_is(tmp_path, monkeypatch):
     assert before["call"]
     (tmp_path / "my_rules.py").write_text("def score(texts): return [0.9] * len(texts)  # changed\n", encoding="utf-8")
     assert target.content() != before
+
+
+def test_a_text_that_the_function_raises_for_is_the_only_row_lost(answering):
+    def fussy(texts):
+        if "kill" in texts:
+            raise ValueError("kill is too long")
+        return [{"spam": 0.9 if "prize" in t else 0.1} for t in texts]
+
+    target = answering(fussy)
+    with pytest.raises(RowsFailed, match="raised ValueError") as error:
+        target.predict_proba(TEXTS)
+    assert "too long" not in str(error.value)  # what it says may hold a text
+    scores = violation_scores(target, [*TEXTS, "a free prize"], failed_ok=True)
+    np.testing.assert_allclose(scores, [0.9, 0.1, np.nan, 0.9], atol=1e-6)
+    with pytest.raises(RowsFailed):
+        violation_scores(target, TEXTS)
+
+
+def test_a_function_that_raises_for_every_text_is_given_up_on(answering):
+    def broken(texts):
+        raise RuntimeError
+
+    with pytest.raises(RowsFailed):
+        violation_scores(answering(broken), [f"text {i}" for i in range(1000)], failed_ok=True)
+    assert sum(len(texts) == 1 for texts, _ in answering.asked) == PATIENCE

@@ -6,11 +6,12 @@ import asyncio
 import math
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from aiohttp import web
 
 from sparring import registry
-from sparring.errors import JobError, UserError
+from sparring.errors import JobError, Refused, UserError
 
 YES_NO = ("Yes", "No")
 
@@ -25,7 +26,9 @@ class Server:
         body = await request.json()
         self.bodies.append(body)
         await asyncio.sleep(0.01 * (len(self.bodies) % 3))
-        listed = self.answers.get(body["messages"][-1]["content"])
+        if (said := body["messages"][-1]["content"]).startswith("status "):
+            return web.json_response({"error": {"message": "no"}}, status=int(said.split()[1]))
+        listed = self.answers.get(said)
         if listed is None:
             return web.json_response({"choices": [{"message": {"content": "Yes"}, "logprobs": None}]})
         top = [{"token": token, "logprob": math.log(p)} for token, p in listed.items()]
@@ -86,3 +89,19 @@ def test_what_a_server_cannot_do_is_said(server):
         model(server).ask([("s", "sure")], ("1", "2"), begun="unsafe\nS")
     with pytest.raises(JobError, match="concurrency"):
         model(server, concurrency=0)
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_prompt_that_the_server_refuses_is_the_only_one_without_an_answer(server, status):
+    found = model(server).ask([("s", "sure"), ("s", f"status {status}"), ("s", "one")], YES_NO)
+    assert np.isnan(found.p).all(1).tolist() == [False, True, False]
+    assert np.isnan(found.share).all(1).tolist() == [False, True, False]
+    with pytest.raises(Refused) as error:
+        model(server).ask([("s", f"status {status}")], YES_NO)
+    assert error.value.exit_code == 2
+
+
+def test_what_would_meet_every_prompt_ends_the_work_at_once(server):
+    with pytest.raises(UserError, match="401") as error:
+        model(server).ask([("s", "sure"), ("s", "status 401"), ("s", "one")], YES_NO)
+    assert not isinstance(error.value, Refused)
