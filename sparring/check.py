@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from . import data, families, policy, refs, registry
+from . import data, families, policy, provenance, refs, registry
 from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
@@ -30,6 +30,8 @@ def _inputs(job: Job) -> Policy:
         _look(kind, {"kind": part.kind, **part.settings}, job)
     _target(job, rules)
     _priced(job)
+    if job.provenance.chain and job.provenance.key:
+        provenance.signable(job.provenance.chain, job.provenance.key)
     if job.synth.model and not any(c.may_generate for c in rules.categories):
         names = ", ".join(c.name for c in rules.categories)
         raise PolicyError(
@@ -67,7 +69,8 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
         if kind != "target" and job.synth.model and isinstance(asked.get("model"), str):
             families.check(asked["model"], job.synth.model.settings.get("model"))
     for criterion in settings.get("criteria", ()):
-        _look("criterion", registry.settings("criterion", criterion), job)
+        inner = job.medium.kind("criterion")
+        _look(inner, registry.settings(inner, criterion), job)
 
 
 def _strategy(job: Job, rules: Policy) -> None:
