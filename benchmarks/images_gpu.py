@@ -100,7 +100,7 @@ def _spent(way: Callable[[], Any]) -> tuple[float, float | None]:
 
 
 def tiny(folder: pathlib.Path, example: pathlib.Path) -> pathlib.Path:
-    """The example's job with a tiny random pipeline of its kind, nets for judges, and small stamps: the same code, anywhere."""
+    """The example's job with a tiny random pipeline and decoder, nets for judges, and small stamps."""
     sys.path.insert(0, str(ROOT))
     from examples import stamps
     from tests.synth.images import pipelines
@@ -108,10 +108,11 @@ def tiny(folder: pathlib.Path, example: pathlib.Path) -> pathlib.Path:
     job = yaml.safe_load(example.read_text(encoding="utf-8"))
     side = pipelines.SIDE
     pipelines.build("flux" if "flux" in example.stem else "sdxl", folder / "pipeline")
+    pipelines.decoder(folder / "decoder")
     stamps.main(folder / "stamps.parquet", 200, side)
     job["policy"] = str((example.parent / job["policy"]).resolve())
     job["data"]["source"] = "stamps.parquet"
-    job["synth"]["model"] |= {"model": "pipeline", "quantise": "", "dtype": "float32", "decoder": None, "steps": 4}
+    job["synth"]["model"] |= {"model": "pipeline", "quantise": "", "dtype": "float32", "decoder": "decoder", "steps": 4}
     job["synth"]["model"] |= {"height": side, "width": side, "template": "{}"}
     net = {"kind": "net", "size": 16, "channels": 3, "epochs": 2}
     job["target"] = net | {"architecture": "residual"}
