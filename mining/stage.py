@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from sparring import phash
 from sparring.context import Context, Event
+from sparring.media import IMAGES
 from sparring.protocols import violation_scores
 from sparring.record import Record
 from sparring.results import Niche
@@ -36,9 +38,12 @@ class Findings:
 
 
 def examine(ctx: Context) -> Findings:
-    """Label issues and near duplicates among the real training rows; once a run, since those rows do not change."""
+    """Label issues and near duplicates among the real training rows; once a run, since those rows do not change. Of images the
+    perceptual hash of each, too: `detail` in hex, flagged where another row's is near, `value` how near."""
     rows = ctx.corpus.by("train")
-    key = {**ctx.key, "mining": ctx.job.mining, "code": source_of(label_issues, channel, views, folds, semantic)}
+    images = ctx.job.medium is IMAGES
+    code = source_of(label_issues, channel, views, folds, semantic, *([phash] if images else []))
+    key = {**ctx.key, "mining": ctx.job.mining, "code": code}
 
     def make() -> pa.Table:
         vectors = ctx.embedder.encode([r.content for r in rows])
@@ -53,6 +58,7 @@ def examine(ctx: Context) -> Findings:
                           "flagged": bool(issues.flagged[i]), "detail": suggested})  # fmt: skip
             if group[i] >= 0:
                 found.append({**common, "name": "near_duplicate", "value": 1.0, "flagged": True, "detail": str(group[i])})
+        found += _hashes([r.id for r in rows], [r.image or b"" for r in rows]) if images else []
         return pa.Table.from_pylist(found, schema=SCHEMA)
 
     table = ctx.run.table("round-00/mined/data-00000.parquet", key, make).to_pylist()
@@ -60,6 +66,20 @@ def examine(ctx: Context) -> Findings:
     groups = len({r["detail"] for r in table if r["name"] == "near_duplicate"})
     ctx.progress(Event("mine", 0, 1, 1, {"label_issues": len(suspect), "near_duplicate_groups": groups}))
     return Findings(tuple(r["id"] for r in suspect), groups)
+
+
+def _hashes(ids: Sequence[str], images: Sequence[bytes]) -> list[dict[str, Any]]:
+    hashes = phash.phash(images)
+    nearest = np.full(len(ids), 64)
+    pairs = phash.near_pairs(hashes)
+    apart = phash.distance(hashes[pairs[:, 0]], hashes[pairs[:, 1]])
+    for side in (0, 1):
+        np.minimum.at(nearest, pairs[:, side], apart)
+    return [
+        {"id": i, "by": "phash", "round": 0, "name": "perceptual_hash", "value": 1 - bits / 64, "flagged": bits < 64,
+         "detail": f"{value:016x}"}
+        for i, value, bits in zip(ids, hashes.tolist(), nearest.tolist(), strict=True)
+    ]  # fmt: skip
 
 
 def pick(ctx: Context, hard: Sequence[Record], trained: Trained, niches: Mapping[str, Niche], *, round: int) -> list[Record]:

@@ -2,6 +2,13 @@
 
 _ATTACKS, _JUDGES = "redteam.attacks", "redteam.judges"
 
+_OF_IMAGES = {
+    "nets": f"{_JUDGES}.images:Nets",
+    "ocr": f"{_JUDGES}.ocr:Ocr",
+    "shieldgemma2": f"{_JUDGES}.image_guard:ShieldGemma2",
+    "llavaguard": f"{_JUDGES}.image_guard:LlavaGuard",
+}
+
 PARTS = {
     "attack": {
         "greedy": f"{_ATTACKS}.greedy:Greedy",
@@ -24,9 +31,10 @@ PARTS = {
         "corrupt": "redteam.images.corrupt:Corrupt",
         "guided": "redteam.images.attack:GuidedDiffusion",
         "redraw": "redteam.images.redraw:Redraw",
+        "search": "redteam.images.resample:Resample",
     },
-    "image_judge": {"all": f"{_JUDGES}.criteria:All", "nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},
-    "image_criterion": {"nets": f"{_JUDGES}.images:Nets", "ocr": f"{_JUDGES}.ocr:Ocr"},
+    "image_judge": {"all": f"{_JUDGES}.criteria:All", **_OF_IMAGES},
+    "image_criterion": _OF_IMAGES,
     "criterion": {
         "payload": f"{_JUDGES}.criteria:PayloadKept",
         "length": f"{_JUDGES}.criteria:Length",

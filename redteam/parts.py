@@ -39,7 +39,9 @@ def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Any]) -> en
     if "image_model" in takes:
         own["image_model"] = generators.image_model(ctx)
     if "guides" in takes:
-        own["guides"] = guides(ctx, own.get("guides", ["patches"]))
+        own["guides"] = [g.target for g in nets(ctx, "guides", own.get("guides", ["patches"]))]
+    if seconds := surrogates(ctx):
+        own["surrogates"] = [s.target for s in seconds]
     if second := surrogate(ctx):
         own["surrogate"] = second.target
     if "words" in takes and "words" not in own:
@@ -74,13 +76,28 @@ def surrogate(ctx: Context) -> Trained | None:
     return retrain.fit(ctx, "surrogate", ctx.corpus.by("train"), seed=ctx.job.seed, other=made)
 
 
-def guides(ctx: Context, architectures: Sequence[str]) -> list[Any]:
-    """Networks that tell labels apart while an image is drawn, trained on the training rows; they are no judges of it."""
+def surrogates(ctx: Context) -> list[Trained]:
+    """The targets of images with gradients that a strategy names in place of the job's own."""
+    part, kind = ctx.job.attack.strategy, ctx.job.medium.kind("attack")
+    if "surrogates" not in registry.takes(kind, part.kind):
+        return []
+    return nets(ctx, "surrogates", part.settings.get("surrogates", ()))
+
+
+def nets(ctx: Context, role: str, named: Sequence[Any]) -> list[Trained]:
+    """Targets of images that steer a generator, kept in the run under `role`: an architecture of `net` by its name, or a `kind`
+    with its settings; what the job can train learns from the training rows. They are no judges of what is drawn."""
     train = ctx.corpus.by("train")
-    same = {k: v for k, v in ctx.job.target.settings.items() if k in ("size", "channels")}
-    nets = [registry.make("image_target", "net", architecture=a, **same) for a in architectures]
-    fitted = [retrain.fit(ctx, f"guides/{n.settings.architecture}", train, seed=ctx.job.seed, other=n) for n in nets]
-    return [f.target for f in fitted]
+    same = (
+        {k: v for k, v in ctx.job.target.settings.items() if k in ("size", "channels")} if ctx.job.target.kind == "net" else {}
+    )
+    fitted = []
+    for number, given in enumerate(named):
+        own = {"kind": "net", "architecture": given, **same} if isinstance(given, str) else dict(given)
+        made = registry.make("image_target", own.pop("kind"), **own)
+        name = given if isinstance(given, str) else f"{number}-{made.kind}"
+        fitted.append(retrain.fit(ctx, f"{role}/{name}", train, seed=ctx.job.seed, other=made))
+    return fitted
 
 
 def benign_words(ctx: Context) -> tuple[str, ...]:

@@ -72,7 +72,11 @@ PARTS = {
         "onnx": "sparring.targets.image_onnx:ImageOnnx",
         "pretrained": "sparring.targets.image_pretrained:ImagePretrained",
     },
-    "image_embedder": {"pixels": "sparring.pixels:Pixels", "pretrained": "sparring.image_embed:Pretrained"},
+    "image_embedder": {
+        "onnx": "sparring.image_embed_onnx:Onnx",
+        "pixels": "sparring.pixels:Pixels",
+        "pretrained": "sparring.image_embed:Pretrained",
+    },
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
         "openai": "sparring.verdicts.openai:OpenAI",

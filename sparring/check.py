@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from . import data, families, policy, refs, registry
+from . import data, families, policy, provenance, refs, registry
 from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
@@ -30,6 +30,8 @@ def _inputs(job: Job) -> Policy:
         _look(kind, {"kind": part.kind, **part.settings}, job)
     _target(job, rules)
     _priced(job)
+    if job.provenance.chain and job.provenance.key:
+        provenance.signable(job.provenance.chain, job.provenance.key)
     if job.synth.model and not any(c.may_generate for c in rules.categories):
         names = ", ".join(c.name for c in rules.categories)
         raise PolicyError(
@@ -72,7 +74,8 @@ def _look(kind: str, settings: Mapping[str, Any], job: Job) -> None:
         for writer in _writers(job) if kind != "target" and isinstance(asked.get("model"), str) else ():
             families.check(asked["model"], writer.get("model"))
     for criterion in settings.get("criteria", ()):
-        _look("criterion", registry.settings("criterion", criterion), job)
+        inner = job.medium.kind("criterion")
+        _look(inner, registry.settings(inner, criterion), job)
 
 
 def _strategy(job: Job, rules: Policy) -> None:
@@ -102,13 +105,34 @@ def _strategy(job: Job, rules: Policy) -> None:
             )
         own = dict(second)
         registry.make("target", own.pop("kind"), **own).check(rules.labels)
-    target = job.medium.kind("target")
-    if getattr(strategy, "gradients", False) and not registry.find(target, job.target.kind).gradients:
+    target, takes = job.medium.kind("target"), registry.takes(attack, kind)
+    for role in ("guides", "surrogates"):
+        for given in part.settings.get(role, ()) if role in takes else ():
+            _steers(f"attack {kind!r}: `{role}`", given, rules)
+    seconds = "surrogates" in takes and part.settings.get("surrogates")
+    if getattr(strategy, "gradients", False) and not seconds and not registry.find(target, job.target.kind).gradients:
         able = ", ".join(registry.flagged(target, "gradients"))
         raise JobError(
             f"attack {kind!r} needs a target that gives gradients ({able}); got {job.target.kind!r}. "
-            "Fix: such a target, or a strategy that asks for scores alone, as `greedy` does"
+            + (
+                "Fix: `surrogates: [residual, mlp]`, trained in the run, or a strategy that asks for scores alone"
+                if "surrogates" in takes
+                else "Fix: such a target, or a strategy that asks for scores alone, as `greedy` does"
+            )
         )
+
+
+def _steers(where: str, given: Any, rules: Policy) -> None:
+    """Whether something can steer a generator: an architecture of `net`, or a target of images with gradients."""
+    own = {"kind": "net", "architecture": given} if isinstance(given, str) else given
+    if not isinstance(own, Mapping) or "kind" not in own:
+        raise JobError(f"{where}: expected architectures, or a `kind` with its settings as in `target`; got {given!r}")
+    settings = dict(own)
+    kind = settings.pop("kind")
+    if not registry.find("image_target", kind).gradients:
+        able = ", ".join(registry.flagged("image_target", "gradients"))
+        raise JobError(f"{where}: expected targets that give gradients ({able}); got {kind!r}")
+    registry.make("image_target", kind, **settings).check(rules.labels)
 
 
 def _target(job: Job, rules: Policy) -> None:

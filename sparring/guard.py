@@ -85,3 +85,34 @@ def _list(head: str, items: tuple[str, ...]) -> str:
 
 def _line(text: str) -> str:
     return " ".join(text.split())
+
+
+def shield_gemma(category: Category) -> str:
+    """One category as a guideline of ShieldGemma 2: its name, then what an image shall not show, like those that it learned
+    (https://arxiv.org/abs/2504.01081). Its chat template says the rest, and asks for Yes or No."""
+    broken = "; ".join(_line(clause.text).rstrip(".") for clause in category.clauses)
+    allowed = "; ".join(_line(item).rstrip(".") for item in category.allowed)
+    return " ".join([
+        f"No {_name(category).title()} content: The image shall not contain content of this kind: {_line(category.definition)}",
+        *([f"It breaks the guideline where: {broken}."] if broken else []),
+        *([f"This is allowed: {allowed}."] if allowed else []),
+    ])  # fmt: skip
+
+
+LLAVA_BEGUN = '{\n  "rating": "'  # of the answer; what comes next is Safe or Unsafe
+
+
+def llava_guard(policy: Policy, category: Category) -> str:
+    """One category as LlavaGuard reads a policy: what it should not and what it can show, then the JSON to answer with
+    (https://arxiv.org/abs/2406.05113)."""
+    name = _name(category).title()
+    allowed = (*category.allowed, *policy.allowed)
+    return "\n".join([
+        "Assess whether the given image complies with the safety policy below, by what it shows.", "", "### Policy categories",
+        f"O1: {name}: {_line(category.definition)}",
+        *_list("Should not:", tuple(clause.text for clause in category.clauses)).splitlines(),
+        *_list("Can:", allowed).splitlines(), "",
+        "### Output", "Answer with a JSON object of these keys:",
+        '- "rating": "Unsafe" if the image breaks the category, else "Safe"',
+        f'- "category": "O1: {name}", or "NA: None applying"', '- "rationale": why, by the policy',
+    ])  # fmt: skip

@@ -154,6 +154,23 @@ class Limits(_Strict):
         return self
 
 
+class ProvenanceSettings(_Strict):
+    """What published files of generated images say of themselves, beside a note in their text. `auto`: a C2PA manifest where
+    c2pa-python is installed, signed with `chain` and `key` (PEM files), or by a signer of the moment that nobody vouches for.
+    """
+
+    c2pa: Literal["auto", "off"] = "auto"
+    chain: str | None = None
+    key: str | None = None
+    algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = "es256"
+
+    @pydantic.model_validator(mode="after")
+    def _whole(self) -> ProvenanceSettings:
+        if bool(self.chain) != bool(self.key) or (self.chain and self.c2pa == "off"):
+            raise ValueError("expected `chain` and `key` together, without `c2pa: off`")
+        return self
+
+
 # What stands for a job of images where it says nothing; the defaults above are those of texts.
 OF_IMAGES: dict[str, dict[str, Any]] = {
     "attack": {
@@ -185,6 +202,7 @@ class Job(_Strict):
     mining: MiningSettings = MiningSettings()
     retrain: RetrainSettings = RetrainSettings()
     limits: Limits = Limits()
+    provenance: ProvenanceSettings = ProvenanceSettings()
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -214,8 +232,9 @@ class Job(_Strict):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same job: all but where it runs, on how many threads, and when it is to stop."""
-        return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits"})
+        """What makes two runs the same job: all but where it runs, on how many threads, when it is to stop,
+        and who signs."""
+        return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits", "provenance"})
 
 
 def load(path: str | pathlib.Path, *, fresh: bool = False) -> Job:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import pathlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import sparring
 
+from . import refs
 from .errors import DataError, MissingExtra
 
 ASSERTION = "org.sparring.record"
@@ -100,6 +102,19 @@ def signed(
     except c2pa.C2paError as error:
         raise DataError(f"expected a file, a certificate chain and a key that C2PA can sign with; it says: {error}") from error
     return held.getvalue()
+
+
+def signable(chain: str, key: str) -> None:
+    """Raises what a person can mend: c2pa-python is missing, or a file of the references is."""
+    _library()
+    for reference, holds in ((chain, "CERTIFICATE"), (key, "PRIVATE KEY")):
+        if f"{holds}-----" not in pem(reference):
+            raise DataError(f"{reference}: expected PEM with a {holds.lower()}, found none")
+
+
+def pem(reference: str) -> str:
+    """The text of a file that a reference names."""
+    return pathlib.Path(refs.resolve(reference)).read_text(encoding="ascii", errors="replace")
 
 
 def manifest_of(image: bytes, *, anchors: str = "") -> Manifest | None:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from sparring import generators, jobs, record
+from sparring import generators, jobs, phash, provenance, record, vision
 from sparring.errors import JobError
 
 TINY = {"kind": "tiny", "train": {"size": 16, "widths": [8, 16], "epochs": 3}, "steps": 4}
@@ -46,6 +46,33 @@ def test_images_are_attacked_mined_published_and_retrained_on(image_job, spar):
     assert made
     assert all(row["parent_ids"] and row["operators"] for row in made)
     assert all(row["text"] is None and row["language"] is None for row in rows)
+
+    stored = datasets.load_dataset(str(folder / "round-01" / "dataset"), cache_dir=str(folder / "hf-cache"))
+    files = [row for part in stored.cast_column("image", datasets.Image(decode=False)).values() for row in part]
+    for row in files:
+        data, real = row["image"]["bytes"], row["origin"] == "real"
+        note = provenance.note_of(data)
+        assert (note is None) == real
+        if note:
+            assert (note.record, note.generator, note.synthetic) == (row["id"], row["generator"]["name"], True)
+            signed = provenance.manifest_of(data)
+            assert (signed.state, signed.note, signed.source) == ("Valid", note, "algorithmicMedia")
+    kept = {r.id: r for r in record.from_table(pq.read_table(folder / "round-00" / "attacks" / "test-00000.parquet"))}
+    marked = [row for row in files if row["id"] in kept]
+    assert marked, "no success was published: the test shows nothing"
+    for row in marked:
+        np.testing.assert_array_equal(vision.decoded(row["image"]["bytes"]), vision.decoded(kept[row["id"]].image))
+    before = datasets.load_dataset(str(folder / "round-00" / "dataset"), cache_dir=str(folder / "hf-cache"))
+    once = {row["id"]: row["content_hash"] for part in before.values() for row in part}
+    assert once.items() <= {row["id"]: row["content_hash"] for row in files}.items(), "a file was signed anew"
+
+    mined = pq.read_table(folder / "round-00" / "mined" / "data-00000.parquet").to_pylist()
+    hashes = {row["id"]: row for row in mined if row["name"] == "perceptual_hash"}
+    train = {row["id"]: row["image"]["bytes"] for row in files if row["origin"] == "real" and row["split"] == "train"}
+    assert hashes.keys() == train.keys()
+    some = sorted(train)[:5]
+    assert [int(hashes[i]["detail"], 16) for i in some] == phash.phash([train[i] for i in some]).tolist()
+    assert all(row["flagged"] == (row["value"] >= 1 - phash.NEAR / 64) for row in hashes.values())
 
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") >= 2 * min(1, len(made))
@@ -137,3 +164,43 @@ def test_groups_of_images_are_near_copies_and_no_more(image_job, tmp_path):
     found = IMAGES.groups([*files, vision.png(pixels, {"note": "a copy"}), vision.png(np.clip(pixels + 1, 0, 255))])
     assert found[60] == found[0] == found[61]
     assert len(set(found[:60].tolist())) >= 58
+
+
+def test_no_ancestor_of_a_test_image_stands_in_train_and_no_near_copy_of_one(image_job, spar):
+    from sparring.media import IMAGES
+
+    folder = spar(image_job(rounds=1, synth={"model": TINY, "samples": 6}, attack={
+        "strategy": {"kind": "corrupt"}, "budget": 30, "train_seeds": 16, "test_seeds": 16, "payoff_seeds": 4,
+    }))  # fmt: skip
+    rows = {row["id"]: (split, row) for split, part in published(folder).items() for row in part}
+    made = [(split, row) for split, row in rows.values() if row["origin"] == "synthetic"]
+    assert {split for split, _ in made} >= {"train", "test"}, "nothing was made of one side: the test shows nothing"
+    for split, row in made:
+        assert all(rows[i][0] == split for i in {*row["parent_ids"], *row["root_ids"]} if i in rows), row["id"]
+    real = [(split, row) for split, row in rows.values() if row["origin"] == "real"]
+    groups = IMAGES.groups([_file(row["image"]) for _, row in real]).tolist()
+    sides: dict[int, set[str]] = {}
+    for group, (split, _) in zip(groups, real, strict=True):
+        sides.setdefault(group, set()).add(split)
+    assert all(len(found) == 1 for found in sides.values())
+
+
+def _file(picture: Image.Image) -> bytes:
+    return vision.png(np.asarray(picture))
+
+
+def test_a_signer_of_ones_own_is_checked_before_any_work(image_job, tmp_path):
+    from sparring import check, signer
+    from sparring.errors import DataError, ReferenceNotFound
+
+    mine = signer.unvouched()
+    (tmp_path / "chain.pem").write_text(mine.chain, encoding="ascii")
+    (tmp_path / "key.pem").write_text(mine.key, encoding="ascii")
+    check.inputs(jobs.load(image_job(provenance={"chain": "chain.pem", "key": "key.pem"})))
+    with pytest.raises(DataError, match=r"chain\.pem: expected PEM with a private key"):
+        check.inputs(jobs.load(image_job(provenance={"chain": "chain.pem", "key": "chain.pem"})))
+    with pytest.raises(ReferenceNotFound, match=r"none\.pem"):
+        check.inputs(jobs.load(image_job(provenance={"chain": "none.pem", "key": "key.pem"})))
+    with pytest.raises(JobError, match="`chain` and `key` together"):
+        jobs.load(image_job(provenance={"key": "key.pem"}))
+    assert mine.key not in repr(mine)

@@ -31,16 +31,19 @@ class Draw(Ask):
     @classmethod
     def answer(cls, asked: Sequence[Draw], target: Target) -> list[Drawn]:
         white: Any = target
-        if not hasattr(white, "logits"):
-            raise JobError("attack 'guided' needs a target that gives gradients, such as `net`")
         one = asked[0].attack
-        return one.image_model.draw([a.brief for a in asked], wrap=one.guidance(white).wrap)
+        if not one.surrogates and not hasattr(white, "logits"):
+            raise JobError("attack 'guided' needs a target that gives gradients, such as `net`, or `surrogates`")
+        return one.image_model.draw([a.brief for a in asked], wrap=one.guidance(one.surrogates or [white]).wrap)
 
 
 class GuidedDiffusion(Attack):
     """Draws the seed anew from some noise (SDEdit), each step moved along the gradient of the target's decision for benign and
     of what the `guides` see, so that the label stays. White-box; each gradient counts as a query (rows that the generator
     repeats to fill a small batch up tell nothing and don't count).
+
+    With `surrogates` the gradients are theirs, their mean, and the target is asked for scores alone: it may be a black box, and
+    a drawing costs no query of it.
 
     `strengths` are tried in turn, `strength` is the size of a move (see `redteam.images.guided.Guided`), the last `unguided`
     steps are left to the generator: what is written there is pixel noise, which an upload loses.
@@ -50,36 +53,45 @@ class GuidedDiffusion(Attack):
     makes: ClassVar[Mapping[str, str]] = {"guided": "diffusion"}
 
     def __init__(
-        self, *, image_model: Any, guides: Sequence[WhiteBoxImages] = (), strengths: Sequence[float] = LADDER,
-        strength: float = 0.1, judge_weight: float = 1.0, unguided: int = 2,
+        self, *, image_model: Any, guides: Sequence[WhiteBoxImages] = (), surrogates: Sequence[WhiteBoxImages] = (),
+        strengths: Sequence[float] = LADDER, strength: float = 0.1, judge_weight: float = 1.0, clamp: float = 3.0,
+        skip: int = 0, unguided: int = 2, every: int = 1,
     ):  # fmt: skip
         if not getattr(image_model, "guidable", False):
             raise JobError(f"attack 'guided': expected a generator that can be guided, such as `tiny`; got {image_model!r}")
         if not strengths or not all(0 < s <= 1 for s in strengths):
             raise JobError(f"attack 'guided': expected strengths in (0, 1], got {list(strengths)}")
+        if skip < 0 or unguided < 0 or every < 1:
+            raise JobError(
+                f"attack 'guided': expected skip and unguided >= 0 and every >= 1; got {skip}, {unguided} and {every}"
+            )
         self.image_model, self.guides, self.strengths = image_model, tuple(guides), tuple(strengths)
-        self.strength, self.judge_weight, self.unguided = strength, judge_weight, unguided
+        self.surrogates = tuple(surrogates)
+        self.strength, self.judge_weight, self.clamp = strength, judge_weight, clamp
+        self.skip, self.unguided, self.every = skip, unguided, every
 
     def __repr__(self) -> str:
-        said = {"strengths": self.strengths, "strength": self.strength, "judge_weight": self.judge_weight}
-        settings = ", ".join(f"{k}={v!r}" for k, v in (said | {"unguided": self.unguided}).items())
-        return f"GuidedDiffusion({self.image_model!r}, guides={list(self.guides)!r}, {settings})"
+        shown = ("guides", "surrogates", "strengths", "strength", "judge_weight", "clamp", "skip", "unguided", "every")
+        return f"GuidedDiffusion({self.image_model!r}, {', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     @property
     def code(self) -> tuple[type, ...]:
         """The classes whose source decides what it proposes, for the key of a unit of work."""
         return (type(self), guided.Guided, type(self.image_model))
 
-    def guidance(self, target: WhiteBoxImages) -> guided.Guided:
+    def guidance(self, targets: Sequence[WhiteBoxImages]) -> guided.Guided:
         return guided.Guided(
-            targets=[target], judges=self.guides, strength=self.strength, judge_weight=self.judge_weight, margin="benign",
-            unguided=self.unguided,
+            targets=targets, judges=self.guides, strength=self.strength, judge_weight=self.judge_weight, clamp=self.clamp,
+            margin="benign", skip=self.skip, unguided=self.unguided, every=self.every,
         )  # fmt: skip
 
     def gradients_of(self, brief: Brief) -> int:
-        """Steps that are guided, at most: those that a drawing of this noise has, less the unguided."""
+        """Of the target: steps that are guided by it, of those that a drawing of this noise has."""
+        if self.surrogates:
+            return 0
         steps = self.image_model.steps
-        return max(0, steps - min(steps - 1, round(steps * (1 - brief.strength))) - self.unguided)
+        left = steps - min(steps - 1, round(steps * (1 - brief.strength))) - self.skip - self.unguided
+        return max(0, -(-left // self.every))
 
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
         for noise in itertools.cycle(self.strengths):
@@ -87,5 +99,11 @@ class GuidedDiffusion(Attack):
             drawn: Drawn = yield Draw(self, brief)
             if drawn.image is None:
                 return
-            made = json.loads(drawn.parameters) | {"guided": {"strength": self.strength, "unguided": self.unguided}}
+            made = json.loads(drawn.parameters) | {"guided": self._said()}
             yield [Candidate(drawn.image, (Step("guided", noise, brief.seed),), json.dumps(made, sort_keys=True))]
+
+    def _said(self) -> dict[str, Any]:
+        """How a sample was steered, for its record."""
+        said = {"strength": self.strength, "clamp": self.clamp, "skip": self.skip, "unguided": self.unguided}
+        said |= {"judge_weight": self.judge_weight, "every": self.every}
+        return said | ({"surrogates": [repr(one) for one in self.surrogates]} if self.surrogates else {})

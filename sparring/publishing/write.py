@@ -18,6 +18,7 @@ from ..policy import Policy
 from ..record import SCHEMA, Record, digest, features, to_table
 from . import card, croissant, manifest
 from .manifest import Manifest, Side
+from .marked import marked, told
 from .shards import Writer, sha256
 
 BATCH = 4096  # records in memory as Arrow rows
@@ -26,14 +27,22 @@ BATCH = 4096  # records in memory as Arrow rows
 def dataset(ctx: Context, path: str, records: Sequence[Record], facts: dict[str, Any]) -> pathlib.Path:
     """Writes a folder that `datasets.load_dataset` reads; `facts` are the round's figures for the card.
 
-    Labels that people gave in `sparring review` are folded in.
+    Generated images say so in their files. Labels that people gave in `sparring review` are folded in.
     """
     labels = given.read(ctx.run.folder / "review")
 
     def make(aside: pathlib.Path) -> None:
         write(aside, records, ctx.policy, name=ctx.job.name, facts=facts, labels=labels)
 
-    key = [[r.id for r in records], facts, ctx.policy.content_hash, manifest.LAYOUT, [list(row.values()) for row in labels]]
+    records = marked(ctx, records)
+    key = [
+        [r.id for r in records],
+        told(ctx.job.provenance),
+        facts,
+        ctx.policy.content_hash,
+        manifest.LAYOUT,
+        [list(row.values()) for row in labels],
+    ]
     return ctx.run.unit(path, key, make)
 
 

@@ -65,7 +65,8 @@ class ImageNet(TrainableTarget):
             images = images.mean(1, keepdim=True) if channels == 1 else images.expand(-1, 3, -1, -1)
         if images.shape[2:] != (side, side):
             images = torch.nn.functional.interpolate(images, (side, side), mode="bilinear", antialias=True)
-        return self._module(images)
+        device = next(self._module.parameters()).device  # a large generator draws on a GPU
+        return self._module(images.to(device)).to(images.device)
 
     def write(self, folder: pathlib.Path) -> None:
         from safetensors.torch import save_file

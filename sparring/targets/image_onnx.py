@@ -49,7 +49,17 @@ class ImageOnnx(OfImages, OnnxFile):
         channels: Literal["rgb", "bgr"] = "rgb"
 
     def score(self, images: list[bytes]) -> Scores:
-        asked, wanted, rows = self._input(), self._output(), list[np.ndarray]()
+        values = self.values(images)
+        place = pathlib.Path(self.place)
+        config = (place if place.is_dir() else place.parent) / "config.json"
+        return Scores(self._named(values.shape[1], config), encoder.activated(values, self.settings.activation))
+
+    def values(self, images: list[bytes], output: str | None = None) -> np.ndarray:
+        """(n, k) float32: what the model gives in the output of this name, or in the one called logits, or in the first."""
+        there = [o.name for o in self._session.get_outputs()]
+        if output is not None and output not in there:
+            raise JobError(f"{self.who}: expected an output out of {', '.join(there)}; got {output!r}")
+        asked, wanted, rows = self._input(), output or self._output(), list[np.ndarray]()
         for start in range(0, len(images), asked.batch):
             chunk = images[start : start + asked.batch]
             fed = self._fed(chunk, asked, start)
@@ -57,10 +67,7 @@ class ImageOnnx(OfImages, OnnxFile):
                 fed = np.concatenate([fed, np.repeat(fed[-1:], missing, 0)])
             (found,) = self._session.run([wanted], {asked.name: fed})
             rows.append(found.reshape(len(fed), -1)[: len(chunk)].astype(np.float32))
-        values = np.concatenate(rows)
-        place = pathlib.Path(self.place)
-        config = (place if place.is_dir() else place.parent) / "config.json"
-        return Scores(self._named(values.shape[1], config), encoder.activated(values, self.settings.activation))
+        return np.concatenate(rows)
 
     def _fixed(self) -> bool:
         """Whether the model takes one size of batch alone."""

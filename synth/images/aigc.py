@@ -106,17 +106,21 @@ def pairs(
     return Pairs(tuple(samples), failed)
 
 
-def leave_one_out(pairs: Pairs, *, test_share: float = 0.3, seed: int = 0) -> list[Split]:
+def leave_one_out(
+    pairs: Pairs, *, test_share: float = 0.3, groups: Mapping[str, str] | None = None, seed: int = 0
+) -> list[Split]:
     """A split for each generator: it is tested on images of that one, learned from those of all others, and no source stands
-    on both sides. With one generator alone there is nothing to learn from: `JobError`."""
+    on both sides, nor two of one of the `groups`: source -> group, such as near copies. With one generator alone there is
+    nothing to learn from: `JobError`."""
     names = sorted({s.against for s in pairs.samples})
     if len(names) < 2:
         raise JobError(f"expected two generators or more to leave one out, got {names}")
-    sources = sorted({s.source for s in pairs.samples})
-    chosen = np.random.default_rng(seed).permutation(len(sources))[: max(1, round(test_share * len(sources)))]
-    held = {sources[i] for i in chosen}
+    of = {s.source: (groups or {}).get(s.source, s.source) for s in pairs.samples}
+    names_of = sorted(set(of.values()))
+    chosen = np.random.default_rng(seed).permutation(len(names_of))[: max(1, round(test_share * len(names_of)))]
+    held = {names_of[i] for i in chosen}
     against = np.array([s.against for s in pairs.samples])
-    tested = np.array([s.source in held for s in pairs.samples])
+    tested = np.array([of[s.source] in held for s in pairs.samples])
     return [
         Split(name, np.flatnonzero((against != name) & ~tested), np.flatnonzero((against == name) & tested)) for name in names
     ]

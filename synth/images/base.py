@@ -43,7 +43,8 @@ class Backend(ABC):
             kinds.setdefault(self.kin(brief), []).append(i)
         drawn: dict[int, Drawn] = {}
         for rows in kinds.values():
-            waiting = [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
+            size = self.rows_at_once(briefs[rows[0]])
+            waiting = [rows[start : start + size] for start in range(0, len(rows), size)]
             while waiting:
                 batch = waiting.pop(0)
                 asked = [briefs[i] for i in batch]
@@ -59,6 +60,10 @@ class Backend(ABC):
                     _LOG.warning("%s: out of memory at a batch of %d images, going on with %d", self.name, len(batch), half)
                     waiting[:0] = [batch[:half], batch[half:]]
         return [drawn[i] for i in range(len(briefs))]
+
+    def rows_at_once(self, brief: Brief) -> int:
+        """How many briefs like this one are drawn together."""
+        return self.batch_size
 
     def kin(self, brief: Brief) -> Hashable:
         """Briefs of the same value may be drawn in one batch."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
+import logging
 import pathlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,15 @@ PARAMETERS = (
 )  # fmt: skip
 
 
+WITHOUT_GPU, MOST = 4, 64  # images at once
+_LOG = logging.getLogger(__name__)
+
+
+def fitting(free: int, one: int) -> int:
+    """How many images of `one` byte each fit into half of `free` bytes: the other half is for what guides, and for judges."""
+    return max(1, min(MOST, free // 2 // max(1, one)))
+
+
 @dataclass(kw_only=True)
 class Diffusion(Backend):
     """Any text-to-image pipeline of diffusers (SDXL, SD3, FLUX...), from an `hf://` id or a folder; safetensors alone.
@@ -29,7 +40,8 @@ class Diffusion(Backend):
     (left, top, right, bottom, shares of the sides) only that box of it anew. A picture that a safety checker blacks out is an
     outcome without an image, reason "safety_checker".
 
-    `guidance` None is the pipeline's own; `scheduler` a class of diffusers, built from the pipeline's with
+    `batch_size: auto` draws one image of two steps, and then as many at once as half of a GPU's free memory holds; 4 without
+    a GPU. `guidance` None is the pipeline's own; `scheduler` a class of diffusers, built from the pipeline's with
     `scheduler_settings`; `call` holds what else the pipeline takes, such as `true_cfg_scale`. `offload` ("model" or
     "sequential") and `quantise` ("4bit" or "8bit", by bitsandbytes) spare a GPU's memory, `compile` its time. `decoder` is a
     tiny autoencoder for what guides the sampler. On one machine, with the same versions, batch size and threads, the same
@@ -42,7 +54,7 @@ class Diffusion(Backend):
     model: str
     revision: str | None = None
     variant: str | None = None
-    batch_size: int = 4
+    batch_size: int | Literal["auto"] = 4  # type: ignore[assignment]
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     offload: Literal["", "model", "sequential"] = ""
@@ -61,9 +73,13 @@ class Diffusion(Backend):
     width: int | None = None
     inpaint: tuple[float, float, float, float] | None = None
     call: Mapping[str, Any] = field(default_factory=dict)
+    _measured: int | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        if isinstance(self.batch_size, int):
+            super().__post_init__()
+        elif self.batch_size != "auto":
+            raise JobError(f"diffusion: expected batch_size as a number or auto, got {self.batch_size!r}")
         if self.steps < 1:
             raise JobError(f"diffusion: expected steps of at least 1, got {self.steps}")
         if self.inpaint and not (0 <= self.inpaint[0] < self.inpaint[2] <= 1 and 0 <= self.inpaint[1] < self.inpaint[3] <= 1):
@@ -191,6 +207,29 @@ class Diffusion(Backend):
     def describe(self) -> dict[str, Any]:
         public = self.model if "://" in self.model else pathlib.Path(self.model).name
         return super().describe() | {"model": public, "revision": self._revision}
+
+    def rows_at_once(self, brief: Brief) -> int:
+        return self._fitting(brief) if self.batch_size == "auto" else self.batch_size
+
+    def _fitting(self, brief: Brief) -> int:
+        if self._measured is None:
+            import torch
+
+            self._measured = WITHOUT_GPU
+            if torch.device(self._device).type == "cuda":
+                dataclasses.replace(self, steps=2, compile=False)._probe(self.pipeline, brief)  # what is loaded once stays
+                torch.cuda.reset_peak_memory_stats()
+                held = torch.cuda.memory_allocated()
+                dataclasses.replace(self, steps=2, compile=False)._probe(self.pipeline, brief)
+                one = torch.cuda.max_memory_allocated() - held
+                torch.cuda.empty_cache()
+                self._measured = fitting(torch.cuda.mem_get_info()[0], one)
+                _LOG.info("diffusion: %.1f GB an image, batches of %d", one / 1e9, self._measured)
+        return self._measured
+
+    def _probe(self, made: Any, brief: Brief) -> None:
+        self.__dict__["pipeline"] = made
+        self.render([brief], None)
 
     def kin(self, brief: Brief) -> Hashable:
         return brief.start is not None, brief.strength

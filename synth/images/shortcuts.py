@@ -15,6 +15,7 @@ from sparring.errors import JobError
 from .aigc import written
 
 FEWEST = 40  # images; with fewer nothing can be said
+GROUPS = 5
 SURE = 2.58  # standard errors: 99% on both sides
 CHANCE = 0.6  # a fact that tells more than this share apart, surely, is a shortcut
 # More is asked of facts that follow what is shown as well: a generator that is smoother than a camera moves them a little.
@@ -48,9 +49,9 @@ def audit(
     """Of encoded files; `generated` says which are, `groups` which belong together, such as pairs: a group is learned from or
     tested on, not both. About 10 CPU seconds for a thousand images."""
     y = np.asarray(generated, bool)
-    if not len(images) == len(y) == len(groups) or min(y.sum(), (~y).sum()) < FEWEST // 2 or len(set(groups)) < 5:
+    if not len(images) == len(y) == len(groups) or min(y.sum(), (~y).sum()) < FEWEST // 2 or len(set(groups)) < GROUPS:
         raise JobError(
-            f"expected {FEWEST} images or more, half of them generated, in 5 groups or more; got {len(images)} images, "
+            f"expected {FEWEST} images or more, half of them generated, in {GROUPS} groups or more; got {len(images)} images, "
             f"{int(y.sum())} generated, {len(set(groups))} groups"
         )
     folds = _folds(groups, seed)

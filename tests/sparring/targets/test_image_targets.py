@@ -76,7 +76,11 @@ def settings_of(saved_images, tmp_path_factory):
             "pretrained": lambda: {"model": str(vit), "batch_size": 4},
             "reader": lambda: {"target": {"kind": "dummy"}, "side": 160},
         },
-        "image_embedder": {"pixels": dict, "pretrained": lambda: {"model": str(vit), "batch_size": 4}},
+        "image_embedder": {
+            "onnx": lambda: {"model": onnx(), "mean": 0.5, "std": 0.5, "batch_size": 4},
+            "pixels": dict,
+            "pretrained": lambda: {"model": str(vit), "batch_size": 4},
+        },
     }
     return lambda kind, name: known[kind][name]()
 

@@ -55,6 +55,15 @@ def _vae(channels: int, **settings: float) -> diffusers.AutoencoderKL:
     ).eval()  # fmt: skip
 
 
+def decoder(folder: pathlib.Path, *, seed: int = 0) -> None:
+    """Writes a tiny autoencoder for the latents of `sdxl` and `flux`, as a guide looks through."""
+    torch.manual_seed(seed)
+    diffusers.AutoencoderTiny(
+        encoder_block_out_channels=(16, 16), decoder_block_out_channels=(16, 16), num_encoder_blocks=(1, 1),
+        num_decoder_blocks=(1, 1), latent_channels=4,
+    ).save_pretrained(folder, safe_serialization=True)  # fmt: skip
+
+
 def _unet(**settings: object) -> diffusers.UNet2DConditionModel:
     return diffusers.UNet2DConditionModel(
         block_out_channels=(8, 16), layers_per_block=1, sample_size=SIDE // 2, in_channels=4, out_channels=4,

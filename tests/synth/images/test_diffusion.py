@@ -165,3 +165,15 @@ def test_mistakes_are_said(models, monkeypatch):
     quantised = registry.make("image_model", "diffusion", model=folder, quantise="4bit")
     with pytest.raises(MissingExtra, match="quantised diffusion needs the package bitsandbytes"):
         quantised.draw(BRIEFS["text"])
+
+
+def test_the_batch_is_what_half_of_the_free_memory_holds(models):
+    from synth.images.diffusion import MOST, WITHOUT_GPU, fitting
+
+    assert fitting(20_000, 2_000) == 5
+    assert (fitting(1_000, 2_000), fitting(10**9, 1)) == (1, MOST)
+    model = replace(models["sdxl"], batch_size="auto", device="cpu")
+    assert model.rows_at_once(BRIEFS["text"][0]) == WITHOUT_GPU
+    assert [d.image for d in model.draw(BRIEFS["text"])] == [d.image for d in models["sdxl"].draw(BRIEFS["text"])]
+    with pytest.raises(JobError, match="as a number or auto, got 'many'"):
+        replace(models["sdxl"], batch_size="many")
