@@ -104,7 +104,7 @@ def _change(
             continue
         gone |= set(table["id"].filter(mask).to_pylist())
         (aside / path).parent.mkdir(parents=True, exist_ok=True)
-        left = without(fetch(path), aside / path, lambda rows: descent.touched(rows, wanted), shards[path])
+        left = without(fetch(path), aside / path, lambda rows: descent.touched(rows, wanted), shards[path], descent.COLUMNS)
         if left is None:
             del shards[path]
         else:

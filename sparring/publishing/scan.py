@@ -44,6 +44,7 @@ _HINT = (
     r"xox[abeoprs]-|xapp-|hooks\.slack|AIza|k_live_|npm_|pypi-|SG\.[A-Za-z0-9_-]{6}|[0-9]:AA|eyJ[A-Za-z0-9_-]{4}|PRIVATE KEY|"
     r"PuTTY-User|://[^\s/:@]+:[^\s/:@]+@"
 )
+COLUMNS = ("text", "generator")  # that `Scan.rows` looks at, beside the id
 _INVISIBLE = r"[\x{00AD}\x{034F}\x{061C}\x{180E}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{FE00}-\x{FE0F}\x{FEFF}]"
 
 
