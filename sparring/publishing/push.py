@@ -175,7 +175,11 @@ class Merge:
                 return out
 
             (self.aside / path).parent.mkdir(parents=True, exist_ok=True)
-            columns = [*(descent.COLUMNS if erased else ["id"]), *scan.COLUMNS]
+            columns = [
+                *(descent.COLUMNS if erased else ["id"]),
+                *scan.COLUMNS,
+                *(["image"] if shards[path].described != 0 else []),
+            ]
             left = without(files[path], self.aside / path, drop, shards[path], columns)
             if left is None:
                 del shards[path], files[path]

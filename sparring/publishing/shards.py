@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from ..record import SCHEMA, SPLITS
+from . import embedded
 from .manifest import Count, Shard
 
 GROUP_ROWS = 10_000  # of a row group, at most
@@ -157,8 +158,10 @@ class Tally:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str | None, ...], int] = {}
+        self._described = 0
 
     def add(self, table: pa.Table) -> None:
+        self._described += embedded.count(table["image"])
         columns = {name: table[name] for name in _COUNTED}
         columns |= {name: pc.struct_field(table["generator"], [name]) for name in ("name", "model", "licence")}
         kinds = pa.table(columns).group_by(list(columns), use_threads=False).aggregate([([], "count_all")])
@@ -180,7 +183,7 @@ class Tally:
         content = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
         return Shard(
             split=split, part=part, rows=told.num_rows, bytes=file.stat().st_size, content_bytes=content,
-            sha256=sha256(file), counts=counts,
+            sha256=sha256(file), counts=counts, described=self._described,
         )  # fmt: skip
 
 
