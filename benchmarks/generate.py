@@ -79,7 +79,7 @@ def of_server(quick: bool) -> dict[str, Any]:
 
 
 def of_durability(quick: bool) -> dict[str, Any]:
-    n, rounds = (1500, 2) if quick else (4096, 16)
+    n, rounds = (1500, 2) if quick else (2048, 12)
     with tempfile.TemporaryDirectory() as place, server.running(DELAY) as url:
         return {"durability": durability(url, pathlib.Path(place) / "durability", n, rounds)}
 
