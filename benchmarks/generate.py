@@ -1,7 +1,8 @@
-"""What generation costs beside the model: CPU a request, durability, and what a kill makes do again; one thread.
+"""What generation costs beside the model: CPU a request, durability, what a kill makes do again, and vLLM against itself.
 
-python benchmarks/generate.py            # against a server on loopback that answers after 50 ms
-python benchmarks/generate.py --quick    # fewer requests, shown and not stored
+python benchmarks/generate.py                     # a server on loopback that answers after 50 ms; vLLM where .venv-vllm is
+python benchmarks/generate.py --only durability   # this part alone; the others' stored figures stay
+python benchmarks/generate.py --quick             # fewer requests, shown and not stored
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -27,38 +29,86 @@ from benchmarks.shared import Row
 from sparring.ledger import GROUP_ROWS, Ledger
 
 DELAY = 0.05  # seconds
-GOALS = {"cpu": 0.3, "overhead": 0.05}
+GOALS = {"cpu": 0.3, "overhead": 0.05, "vllm": 0.97}
+VLLM = shared.ROOT / ".venv-vllm" / "bin" / "python"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer requests, shown and not stored")
-    quick = parser.parse_args().quick
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help="out of %(choices)s")
+    told = parser.parse_args()
+    wanted = told.only or [part for part in PARTS if part != "vllm" or (VLLM.exists() and not told.quick)]
+    details: dict[str, Any] = shared.read("generate")["details"] if shared.stored("generate") and not told.quick else {}
+    for part in wanted:
+        details |= PARTS[part](told.quick)
+        if not told.quick:
+            shared.write("generate", rows(details), details)  # after each part: a run that is stopped keeps what it has
+    if told.quick:
+        json.dump([asdict(row) for row in rows(details)], sys.stdout, indent=1)
+
+
+def rows(details: dict[str, Any]) -> list[Row]:
+    """The figures of what was measured."""
+    found: list[Row] = []
+    for setting in ("server_64", "server_512"):
+        if cost := details.get(setting):
+            found.append(Row(
+                setting, "cpu_ms_per_request", "ms", cost["ours"], peer=cost["bare aiohttp"], peer_name="bare aiohttp",
+                goal=GOALS["cpu"], higher_is_better=False,
+            ))  # fmt: skip
+    if cost := details.get("durability"):
+        found += [
+            Row("durability", "wall_overhead", "", cost["overhead"], goal=GOALS["overhead"], higher_is_better=False),
+            Row("durability", "cpu_ms_per_request", "ms", cost["durable_cpu_ms"], peer=cost["fleeting_cpu_ms"],
+                peer_name="the same, nothing kept", higher_is_better=False),
+        ]  # fmt: skip
+    if cost := details.get("kill"):
+        for name in ("redone_rows_beyond_group", "lost_rows", "duplicate_rows"):
+            found.append(Row("kill", name, "rows", cost[name], goal=0, higher_is_better=False))
+    if cost := details.get("vllm"):
+        found.append(Row("vllm", "throughput_ratio", "tokens/s ours over bare", cost["ratio"], goal=GOALS["vllm"]))
+    return found
+
+
+def of_server(quick: bool) -> dict[str, Any]:
     n, rounds = (1500, 1) if quick else (8000, 5)
-    rows: list[Row] = []
-    details: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place, server.running(DELAY) as url:
         folder = pathlib.Path(place)
-        for flying in (64, 512):
-            found = cpu(url, folder / f"cpu-{flying}", n, flying, rounds)
-            rows.append(Row(
-                f"server_{flying}", "cpu_ms_per_request", "ms", found["ours"], peer=found["bare aiohttp"],
-                peer_name="bare aiohttp", goal=GOALS["cpu"], higher_is_better=False,
-            ))  # fmt: skip
-            details[f"server_{flying}"] = found
-        found = durability(url, folder / "durability", n, rounds)
-        rows.append(Row("durability", "wall_overhead", "", found["overhead"], goal=GOALS["overhead"], higher_is_better=False))
-        details["durability"] = found
+        return {f"server_{flying}": cpu(url, folder / f"cpu-{flying}", n, flying, rounds) for flying in (64, 512)}
+
+
+def of_durability(quick: bool) -> dict[str, Any]:
+    n, rounds = (1500, 2) if quick else (2048, 12)
     with tempfile.TemporaryDirectory() as place, server.running(DELAY) as url:
-        found = kills(url, pathlib.Path(place) / "ledger", 2000 if quick else 8000, 64, 2 if quick else 5)
-        for name in ("redone_rows_beyond_group", "lost_rows", "duplicate_rows"):
-            rows.append(Row("kill", name, "rows", found[name], goal=0, higher_is_better=False))
-        details["kill"] = found
-    details["ledgers"] = ledgers.measured(4000 if quick else 100_000)
-    if quick:
-        json.dump([asdict(row) for row in rows], sys.stdout, indent=1)
-    else:
-        shared.write("generate", rows, details)
+        return {"durability": durability(url, pathlib.Path(place) / "durability", n, rounds)}
+
+
+def of_kill(quick: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as place, server.running(DELAY) as url:
+        return {"kill": kills(url, pathlib.Path(place) / "ledger", 2000 if quick else 8000, 64, 2 if quick else 5)}
+
+
+def of_ledgers(quick: bool) -> dict[str, Any]:
+    return {"ledgers": ledgers.measured(4000 if quick else 100_000)}
+
+
+def of_vllm(quick: bool) -> dict[str, Any]:
+    if not VLLM.exists():
+        sys.exit(
+            f"expected vLLM in an environment of its own, found no {VLLM.relative_to(shared.ROOT)}. Fix: make .venv-vllm/done"
+        )
+    script = pathlib.Path(writing.__file__).with_name("engine.py")
+    words = [str(VLLM), str(script), *(("32", "2") if quick else ("128", "7"))]
+    done = subprocess.run(
+        words, env=os.environ | {"PYTHONPATH": str(shared.ROOT)}, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return {"vllm": json.loads(done.stdout.splitlines()[-1])}
+
+
+PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
+    "server": of_server, "durability": of_durability, "kill": of_kill, "ledgers": of_ledgers, "vllm": of_vllm,
+}  # fmt: skip
 
 
 def cpu(url: str, folder: pathlib.Path, n: int, flying: int, rounds: int) -> dict[str, Any]:
@@ -78,19 +128,21 @@ def cpu(url: str, folder: pathlib.Path, n: int, flying: int, rounds: int) -> dic
 
 
 def durability(url: str, folder: pathlib.Path, n: int, rounds: int) -> dict[str, Any]:
-    """Wall time of texts in shards, durable over fleeting; the median of the rounds' ratios, less 1."""
+    """Texts in shards, durable over fleeting: wall time as the median of the pairs' ratios, less 1, the first of a pair in
+    turn; and CPU a request."""
     folder.mkdir()
-    ratios, walls = [], []
+    found: dict[str, list[dict[str, float]]] = {"durable": [], "fleeting": []}
+    writing.alone(url, 64, 64)  # imports, connections
     for i in range(rounds):
-        kept = writing.timed(writing.durable, url, folder / f"kept-{i}", n, 64)["wall"]
-        lost = writing.timed(writing.fleeting, url, folder / f"lost-{i}", n, 64)["wall"]
-        ratios.append(kept / lost - 1)
-        walls.append((kept, lost))
-    return {
-        "overhead": round(statistics.median(ratios), 4), "least": round(min(ratios), 4), "most": round(max(ratios), 4),
-        "durable_seconds": round(statistics.median(w[0] for w in walls), 3),
-        "fleeting_seconds": round(statistics.median(w[1] for w in walls), 3), "requests": n, "in_flight": 64,
-    }  # fmt: skip
+        for who in ("durable", "fleeting")[:: 1 if i % 2 else -1]:
+            found[who].append(writing.timed(getattr(writing, who), url, folder / f"{who}-{i}", n, 64))
+    ratios = [kept["wall"] / lost["wall"] - 1 for kept, lost in zip(found["durable"], found["fleeting"], strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4) if rounds > 1 else ratios * 3
+    figures = {"overhead": round(middle, 4), "lower_quartile": round(low, 4), "upper_quartile": round(high, 4)}
+    for who, runs in found.items():
+        figures[f"{who}_seconds"] = round(statistics.median(run["wall"] for run in runs), 3)
+        figures[f"{who}_cpu_ms"] = round(min(run["cpu"] for run in runs) / n * 1000, 4)
+    return figures | {"requests": n, "pairs": rounds, "in_flight": 64}
 
 
 def kills(url: str, folder: pathlib.Path, n: int, flying: int, times: int) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
         "guide": job.mining.embedder,
         "code": source_of(warmup, surrogate, knowledge, *map(type, operators.values())),
     }  # fmt: skip
+    if not asked and not _fits(ctx, path, settings, budget):
+        settings["warmup"] = budget = 0
 
     def make() -> Any:
         violating = [r.text or "" for r in attackable(ctx, ctx.corpus.by("train", violating=True))]
@@ -165,6 +167,8 @@ def twins(
     operators, asked = ctx.operators(known.phrase_texts), f"round-{round:02d}/twins"
     benign = ctx.corpus.by("train", violating=False)
     scores = _scores(ctx, f"{asked}/benign.json", trained, benign)
+    if scores is None:
+        return [], dict.fromkeys(("tried", "kept", "blocked"), 0)
     nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
     tried: dict[str, Record] = {}
     for record in attacked:
@@ -174,7 +178,10 @@ def twins(
             content = perturb(parent.content, [(operators[s.name], s.strength) for s in steps], rng)
             twin = replace(_child(ctx, parent, content, steps, round), pair_id=record.pair_id)
             tried.setdefault(twin.id, twin)
-    score = dict(zip(tried, _scores(ctx, f"{asked}/tried.json", trained, list(tried.values())).tolist(), strict=True))
+    found = _scores(ctx, f"{asked}/tried.json", trained, list(tried.values()))
+    if found is None:
+        return [], dict.fromkeys(("tried", "kept", "blocked"), 0)
+    score = dict(zip(tried, found.tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
     for twin in tried.values():
         sides.setdefault(twin.pair_id, []).append(twin)
@@ -183,9 +190,12 @@ def twins(
     return kept, {"tried": len(tried), "kept": len(kept), "blocked": blocked}
 
 
-def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray:
-    """(n,) what the target says of these rows, as a unit: a rerun does not ask it again."""
+def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray | None:
+    """(n,) what the target says of these rows, as a unit: a rerun does not ask it again. None where the limit on queries
+    has no room for them."""
     key = [trained.key, [(r.id, r.content_hash) for r in rows]]
+    if not _fits(ctx, path, key, len(rows)):
+        return None
 
     def make() -> Any:
         ctx.run.charge({"queries": len(rows)})
@@ -193,6 +203,11 @@ def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -
         return np.nan_to_num(scores, nan=-1.0).tolist()  # what the target fails on comes last
 
     return np.array(ctx.run.json(path, key, make))
+
+
+def _fits(ctx: Context, path: str, key: Any, queries: int) -> bool:
+    """Whether a unit is there already, or the limit on queries has room for all that it asks."""
+    return queries == 0 or ctx.run.keeps(path, key) or ctx.meter.room(1, each=queries) > 0
 
 
 def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]:

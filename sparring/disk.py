@@ -8,7 +8,7 @@ import pathlib
 from typing import Any
 
 
-def put_file(path: pathlib.Path, data: bytes, *, durable: bool = True) -> None:
+def put_file(path: pathlib.Path, data: bytes | memoryview, *, durable: bool = True) -> None:
     """Without `durable` it may be gone after a loss of power, never in part after a kill."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import __version__
+from . import __version__, refs
 from .embed import native_bfloat16
 
 PACKAGES = (
@@ -40,7 +39,7 @@ def examine() -> dict[str, Any]:
     return {
         "sparring": __version__,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: refs.installed(name) for name in PACKAGES},
         "devices": {
             "cpu": f"{os.cpu_count()} cores, bfloat16 {'native' if native_bfloat16() else 'emulated'}",
             "cuda": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
@@ -60,10 +59,3 @@ def render(found: dict[str, Any]) -> str:
     lines += [f"{name:15} {what or 'none'}" for name, what in found["devices"].items()]
     lines += [f"missing extra   {extra}: {m['for']}. Fix: {m['fix']}" for extra, m in found["missing"].items()]
     return "\n".join(lines)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

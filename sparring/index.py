@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import pathlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import mapped
+from . import disk, mapped
 from .errors import DataError
 
 Kind = Literal["flat", "hnsw", "ivf"]
@@ -154,7 +153,7 @@ class Index:
     def _commit(self) -> None:
         if self._folder:
             told = {"format": 1, "model": self.model, "dim": self.dim, "shards": [asdict(s) for s in self._shards]}
-            _replace(self._folder / "index.json", json.dumps(told, indent=1).encode())
+            disk.put_file(self._folder / "index.json", json.dumps(told, indent=1).encode())
 
 
 def _build(vectors: np.ndarray, kind: Kind | None, wanted: float, seed: int) -> tuple[Shard, Any]:
@@ -243,17 +242,8 @@ def _write(folder: pathlib.Path, number: int, shard: Shard, made: Any) -> Shard:
     import faiss
 
     name = f"shard-{number:06d}.faiss"
-    _replace(folder / name, faiss.serialize_index(made).data)
+    disk.put_file(folder / name, faiss.serialize_index(made).data)
     return Shard(name, shard.rows, shard.kind, shard.effort, shard.recall, (folder / name).stat().st_size)
-
-
-def _replace(path: pathlib.Path, content: bytes | memoryview) -> None:
-    aside = path.with_name(f".{path.name}")
-    with aside.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(aside, path)
 
 
 @contextlib.contextmanager

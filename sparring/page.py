@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
-from . import plots
+from . import disk, plots
 from .plots import Rate, count, readable
 
 
@@ -31,10 +30,7 @@ def environment(package: str = "sparring") -> jinja2.Environment:
 
 def put(html: str, path: Path) -> Path:
     """Writes a page at `path`, whole or not at all; what no encoding holds (lone surrogates) is spelled out."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(html, encoding="utf-8", errors="backslashreplace")
-    os.replace(aside, path)
+    disk.put_file(path, html.encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -10,6 +10,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 from contextvars import ContextVar
+from importlib import metadata
 
 from . import disk
 from .errors import ReferenceNotFound
@@ -64,6 +65,14 @@ def loading(place: str, holds: str) -> Iterator[None]:
         why = str(error).strip().partition("\n")[0]
         fix = f"give a folder with {holds}" if pathlib.Path(place).exists() else f"with a network, once: hf download {place}"
         raise ReferenceNotFound(f"{place}: expected a transformers model in safetensors: {why} Fix: {fix}") from error
+
+
+def installed(package: str) -> str | None:
+    """The version of a package as pip names it; None where it is not there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def content(reference: str, *, base: pathlib.Path | None = None) -> str | None:

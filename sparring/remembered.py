@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from . import generation
+from . import generation, refs
 from .custody import is_prohibited
 from .generation import Asked
 from .ledger import Ledger
@@ -115,12 +114,9 @@ class Remembered:
 
     def _key(self, one: Asked, form: str, *, inputs: str = "") -> str:
         """`record.digest` of it all would take longer than the ledger does."""
-        found = hashlib.blake2b(self._shared, digest_size=12)
-        for part in (form, inputs, str(one.seed), one.system, one.user):
-            data = part.encode("utf-8", "surrogatepass")
-            found.update(b"%d:" % len(data))
-            found.update(data)
-        return found.hexdigest()
+        parts = [part.encode("utf-8", "surrogatepass") for part in (form, inputs, str(one.seed), one.system, one.user)]
+        framed = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+        return hashlib.blake2b(self._shared + framed, digest_size=12).hexdigest()
 
 
 def stream(
@@ -151,14 +147,7 @@ def what_writes(model: TextModel) -> dict[str, Any]:
     """All that decides an answer beside the prompt and its seed."""
     package = getattr(model, "package", None)  # of the engine
     return {
-        **model.describe(), "engine": type(model).__name__, "engine_version": _version(package) if package else None,
+        **model.describe(), "engine": type(model).__name__, "engine_version": refs.installed(package) if package else None,
         "at": getattr(model, "base_url", None),
         "code": source_of(*(base for base in type(model).__mro__ if base.__module__ not in ("builtins", "abc", "typing"))),
     }  # fmt: skip
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

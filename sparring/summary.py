@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, challenge, costs, measure, review
+from . import __version__, challenge, costs, disk, measure, refs, review
 from .context import Context
 from .record import SPLITS
 from .report import Example, write_report
@@ -51,10 +49,10 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
             "rows": len(rows),
             "splits": {s: sum(r.split == s for r in rows) for s in SPLITS},
         },
-        "versions": {"sparring": __version__} | {name: _version(name) for name in SHOWN_VERSIONS},
+        "versions": {"sparring": __version__} | {name: refs.installed(name) for name in SHOWN_VERSIONS},
     }
     folder = ctx.run.folder
-    _replace(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1))
+    disk.put_file(folder / "summary.json", json.dumps(summary, ensure_ascii=False, indent=1).encode())
     write_report(summary, examples(ctx, state.tested), folder / "report.html")
     return folder
 
@@ -93,16 +91,3 @@ def yields(synth: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:
     """What the generator and the attack made, and what the judge refused of both, by reason."""
     rejected = Counter(synth["rejected"]) + Counter(refused)
     return {**synth, "rejected": dict(rejected.most_common())}
-
-
-def _replace(path: pathlib.Path, text: str) -> None:
-    aside = path.with_name(path.name + ".part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

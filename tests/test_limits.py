@@ -34,7 +34,7 @@ def test_a_limit_on_queries_is_not_exceeded_and_a_rerun_changes_nothing(tiny_job
     folder = spar(job)
     found = summary(folder)
     assert found["stopped"]["limit"] == "queries"
-    assert queried(folder) <= 900
+    assert queried(folder) <= found["costs"]["queries"] <= 900, "with what warm-up and twins ask"
     assert len(found["rounds"]) == 1
     assert found["arms"] == {}
     assert found["dataset"]["rows"] > 0
@@ -47,6 +47,31 @@ def test_a_limit_on_queries_is_not_exceeded_and_a_rerun_changes_nothing(tiny_job
     (first,), (second,) = found["rounds"], again["rounds"]
     assert {key for key in first if first[key] != second[key]} <= {"seconds"}
     assert again["costs"]["accepted"] == costs["accepted"]
+
+
+def test_warm_up_and_twins_begin_only_where_the_limit_on_queries_has_room_for_all_they_ask(tiny_job, spar):
+    folder = spar(tiny_job(**SMALL, limits={"queries": 50}))
+    first = json.loads((folder / "round-00" / "attacker.json").read_text())["queries"]
+    assert first == 0, "a warm-up that does not fit asks nothing"
+    assert summary(folder)["costs"]["queries"] <= 50
+    spar(tiny_job(**SMALL))
+    found = summary(folder)
+    assert json.loads((folder / "round-00" / "attacker.json").read_text())["queries"] > 50, "nothing of it is kept for good"
+    attacks = queried(folder)
+    twins = found["costs"]["queries"] - attacks
+    assert found["rounds"][0]["benign_twins"]["tried"] > 0 < twins
+    (after,) = [e for e in commits(folder) if e["path"].endswith("twins/benign.json")][:1]
+    before = sum(e["spent"].get("queries", 0) for e in commits(folder) if e["number"] < after["number"])
+    capped = tiny_job(**SMALL, name="capped", limits={"queries": before + after["spent"]["queries"] + 1})
+    found = summary(spar(capped))
+    assert found["costs"]["queries"] <= before + after["spent"]["queries"] + 1
+    assert found["rounds"][0]["benign_twins"] == {"tried": 0, "kept": 0, "blocked": 0}
+    assert found["stopped"]["limit"] == "queries"
+
+
+def commits(folder: pathlib.Path) -> list[dict]:
+    found = [json.loads(p.read_text()) | {"number": int(p.stem)} for p in (folder / "commits").glob("*.json")]
+    return sorted(found, key=lambda entry: entry["number"])
 
 
 def test_costs_are_given_by_generator_and_by_operator_and_sum_to_the_whole(tiny_job, spar):

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sparring.custody import is_prohibited
 from sparring.generation import asked
 from sparring.ledger import Ledger
 from sparring.remembered import Remembered
@@ -85,9 +86,10 @@ def durable(url: str, folder: pathlib.Path, n: int, flying: int) -> None:
 
 
 def fleeting(url: str, folder: pathlib.Path, n: int, flying: int) -> None:
-    """The same texts and shards, nothing synced and nothing to resume from."""
+    """The same texts, screened as the durable ones are, and shards; nothing synced and nothing to resume from."""
     folder.mkdir()
     texts = alone(url, n, flying)
+    assert not any(map(is_prohibited, texts))
     for start in range(0, n, SHARD):
         pq.write_table(table(texts[start : start + SHARD]), folder / f"raw-{start:06d}.parquet", compression="zstd")
         pq.read_table(folder / f"raw-{start:06d}.parquet")

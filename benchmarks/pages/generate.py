@@ -11,9 +11,11 @@ HEAD = """## Generation: what it costs beside the model
 A server on loopback answers each request after 50 ms. `cpu_ms_per_request`: CPU time of all threads of the process by the
 number of requests, with 64 and 512 in flight; ours asks through the ledger and returns when every answer is on the disk, bare
 aiohttp posts the same bodies and keeps the answers in memory. The least of five rounds in turn. `wall_overhead`: wall time of
-texts in shards with the ledger, synced files and commits, over the same without any of it, less 1; the median of five rounds.
+texts in shards with the ledger, synced files and commits, over the same texts, screened alike, without any of it, less 1: the
+median of pairs, the first of a pair in turn, with its quartiles. It needs a quiet machine, where `cpu_ms_per_request` does not.
 `kill`: SIGKILL at random moments and the same again; what the server was asked twice, beyond what was in flight and one commit
-group of 256 rows. With vLLM in process nothing was measured yet, so there is no row of it.
+group of 256 rows. `vllm`: tokens a second through the ledger over the same engine's own `generate`, given everything in one
+call; the median of pairs on the same prompts and seeds, measured where `make .venv-vllm/done` could install it.
 """
 
 
@@ -24,6 +26,11 @@ def tables(details: dict[str, Any]) -> str:
     parts += ["### CPU a request\n", table(["ms", "64 in flight", "512 in flight"], rows)]
     parts += ["### Durability and kills\n"]
     parts.append(table(["durability", ""], [[name, number(value)] for name, value in details["durability"].items()]))
+    if "vllm" in details:
+        figures = details["vllm"]
+        speeds = [[who, number(speed)] for who, speed in figures["tokens_per_second"].items()]
+        settings = f"{figures['model']}, {figures['prompts']} prompts, {figures['rounds']} pairs"
+        parts += ["### vLLM in process\n", f"{settings}; {figures['vllm']}.\n", table(["tokens a second", ""], speeds)]
     shown = {k: v for k, v in details["kill"].items() if not isinstance(v, list)}
     listed = {k: ", ".join(map(str, v)) for k, v in details["kill"].items() if isinstance(v, list)}
     parts.append(

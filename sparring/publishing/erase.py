@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .. import disk
 from ..errors import UserError
 from . import descent, events, manifest, remote
 from .events import ERASED, TOMBSTONES
@@ -104,7 +105,7 @@ def _change(
             continue
         gone |= set(table["id"].filter(mask).to_pylist())
         (aside / path).parent.mkdir(parents=True, exist_ok=True)
-        left = without(fetch(path), aside / path, lambda rows: descent.touched(rows, wanted), shards[path])
+        left = without(fetch(path), aside / path, lambda rows: descent.touched(rows, wanted), shards[path], descent.COLUMNS)
         if left is None:
             del shards[path]
         else:
@@ -135,9 +136,12 @@ def _change(
 
 def _locally(folder: Path, asked: Sequence[str], why: str) -> Erased:
     """Into a new folder that takes the old one's place."""
+    aside, old = (folder.with_name(f".{folder.name}.{what}") for what in ("erasing", "erased"))
+    if old.exists() and not folder.exists():  # killed between the two renames
+        os.replace(old, folder)
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
     known = manifest.read(folder)
-    aside = folder.with_name(f".{folder.name}.erasing")
-    shutil.rmtree(aside, ignore_errors=True)
     tables = {path: pq.read_table(folder / path, columns=descent.COLUMNS) for path in known.shards}
     paths = sorted(path for path, one in known.sides.items() if one.table == "tombstones")
     past = events.past(pa.concat_tables(pq.read_table(folder / p) for p in paths) if paths else None).what
@@ -148,9 +152,10 @@ def _locally(folder: Path, asked: Sequence[str], why: str) -> Erased:
             (aside / path).parent.mkdir(parents=True, exist_ok=True)
             os.link(folder / path, aside / path)
     finish(aside, found)
-    old = folder.with_name(f".{folder.name}.erased")
+    disk.sync(aside)
     os.replace(folder, old)
     os.replace(aside, folder)
+    disk.sync_folder(folder.parent)
     shutil.rmtree(old)
     everything = {*gone, *past}
     return Erased(

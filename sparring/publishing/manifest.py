@@ -41,7 +41,8 @@ class Count(_Strict):
 
 
 class Shard(_Strict):
-    """One parquet file. `part` is who adds it: a job's real rows or one of its rounds. `content_bytes`: uncompressed."""
+    """One parquet file. `part` is who adds it: a job's real rows or one of its rounds. `content_bytes`: uncompressed.
+    `described`: pictures whose files say something beside their pixels; None where nobody looked."""
 
     split: str
     part: str
@@ -50,6 +51,7 @@ class Shard(_Strict):
     content_bytes: int
     sha256: str
     counts: tuple[Count, ...]
+    described: int | None = None
 
 
 class Side(_Strict):

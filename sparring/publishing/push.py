@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -91,7 +93,7 @@ class Merge:
         shards, files = self._shards(past.ids(ERASED))
         changed = [path for path, shard in shards.items() if self.mine.get(path) != shard]
         stale = [path for path, shard in self.mine.items() if shards.get(path) != shard]
-        compared = self._compare(changed, stale, files, past.ids(WITHDRAWN))
+        compared = self._compare(shards, changed, stale, files, past.ids(WITHDRAWN))
         said = events.events(compared.withdrawn, WITHDRAWN, "not in the part that was pushed again")
         said += events.events(compared.restored, RESTORED, "in the part that was pushed again")
         known = self._known_labels()
@@ -155,21 +157,30 @@ class Merge:
         findings: list[scan.Finding] = []
         for path in todo:
 
-            def drop(table: pa.Table) -> pa.Array:
-                masks = [descent.touched(table, gone), pc.is_in(table["id"], value_set=held)]
+            def drop(table: pa.Table) -> Any:
                 found = list(self.rules.rows(table))
-                if self.options.leave_out:
-                    masks.append(scan.mask(table, {f.id for f in found}))
-                out = masks[0]
-                for why, mask in zip(self.left_out, masks, strict=False):
+                masks: dict[str, Any] = {}
+                if erased:
+                    masks["erased"] = descent.touched(table, gone)
+                if len(held):
+                    masks["there already"] = pc.is_in(table["id"], value_set=held)
+                if found and self.options.leave_out:
+                    masks["found by the scan"] = scan.mask(table, {f.id for f in found})
+                out = None
+                for why, mask in masks.items():
                     self.left_out[why] += pc.sum(mask).as_py() or 0
-                    out = pc.or_(out, mask)
-                kept = {f.id for f in found} - set(table["id"].filter(out).to_pylist()) if found else set()
-                findings.extend(f for f in found if f.id in kept)
+                    out = mask if out is None else pc.or_(out, mask)
+                left = set() if out is None else set(table["id"].filter(out).to_pylist())
+                findings.extend(f for f in found if f.id not in left)
                 return out
 
             (self.aside / path).parent.mkdir(parents=True, exist_ok=True)
-            left = without(files[path], self.aside / path, drop, shards[path])
+            columns = [
+                *(descent.COLUMNS if erased else ["id"]),
+                *scan.COLUMNS,
+                *(["image"] if shards[path].described != 0 else []),
+            ]
+            left = without(files[path], self.aside / path, drop, shards[path], columns)
             if left is None:
                 del shards[path], files[path]
             elif left is not shards[path]:
@@ -193,14 +204,17 @@ class Merge:
         return pa.array(found, pa.string())
 
     def _compare(
-        self, changed: Sequence[str], stale: Sequence[str], files: Mapping[str, Path], withdrawn: set[str]
-    ) -> _Compared:
+        self, shards: Mapping[str, Shard], changed: Sequence[str], stale: Sequence[str], files: Mapping[str, Path],
+        withdrawn: set[str],
+    ) -> _Compared:  # fmt: skip
         """What the shards that change held, against what they are to hold; `withdrawn` are ids that were withdrawn earlier."""
         before = {
             row["id"]: (row["content_hash"], row["label_name"])
             for path in stale
             for row in self.head.columns(path, _KEYS).to_pylist()
         }
+        if not before and not withdrawn:
+            return _Compared(sum(shards[path].rows for path in changed), set(), set(), [])
         missing, wanted, back, added = set(before), pa.array(sorted(withdrawn), pa.string()), set[str](), 0
         moved: list[tuple[str, str, str, str]] = []
         other: list[str] = []
@@ -254,9 +268,13 @@ def hashed(ids: pa.ChunkedArray) -> np.ndarray:
 
 
 def _hashes(tables: Iterable[pa.Table]) -> np.ndarray:
-    """Sorted."""
-    found = [hashed(table["id"]) for table in tables]
-    return np.sort(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+    """Sorted; in a buffer that grows by itself, for pieces that are joined at the end are held twice."""
+    found = array("Q")
+    for table in tables:
+        found.frombytes(hashed(table["id"]).tobytes())
+    out = np.frombuffer(found, np.uint64)
+    out.sort()
+    return out
 
 
 def _twice(folder: Path, paths: Sequence[str]) -> int:

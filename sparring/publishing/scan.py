@@ -1,7 +1,7 @@
 """What no published row may hold: access tokens and private keys, always; addresses, numbers and names where the policy says.
 
 The forms of tokens are those that their makers document, by prefix and length. A secret of no known form (a bare password, an
-AWS secret key without its name beside it) is not found, nor one inside a picture.
+AWS secret key without its name beside it) is not found, nor one that is painted: of a picture only what its file says is read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..policy import Policy
+from . import embedded
 
 SECRETS = {
     "Hugging Face token": r"\b(?:hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,})",
@@ -44,6 +45,7 @@ _HINT = (
     r"xox[abeoprs]-|xapp-|hooks\.slack|AIza|k_live_|npm_|pypi-|SG\.[A-Za-z0-9_-]{6}|[0-9]:AA|eyJ[A-Za-z0-9_-]{4}|PRIVATE KEY|"
     r"PuTTY-User|://[^\s/:@]+:[^\s/:@]+@"
 )
+COLUMNS = ("text", "generator")  # that `Scan.rows` looks at, beside the id
 _INVISIBLE = r"[\x{00AD}\x{034F}\x{061C}\x{180E}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{FE00}-\x{FE0F}\x{FEFF}]"
 
 
@@ -81,8 +83,11 @@ class Scan:
 
     def rows(self, table: pa.Table) -> Iterator[Finding]:
         """What the rows of a table with `id`, `text` and `generator` hold, as written and after NFKC without invisible
-        characters."""
-        for column in (table["text"], pc.struct_field(table["generator"], ["parameters"]), table["id"]):
+        characters; where it has `image`, what the files say beside their pixels too."""
+        columns = [table["text"], pc.struct_field(table["generator"], ["parameters"]), table["id"]]
+        if "image" in table.schema.names:
+            columns.append(pa.chunked_array([embedded.texts(table["image"])]))
+        for column in columns:
             for i in self._suspects(column):
                 written = column[i].as_py()
                 for kind in self.kinds(written):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,16 @@ import pyarrow.parquet as pq
 
 from ..errors import DataError
 from ..record import SCHEMA, SPLITS
+from . import embedded
 from .manifest import Count, Shard
 
 GROUP_ROWS = 10_000  # of a row group, at most
-GROUP_BYTES = 32 << 20
+GROUP_BYTES = 8 << 20
+PAGE_ROWS = 256  # after which the size of a page is looked at: with parquet's 1,024 a page of pictures is 12 MB
 SHARD_BYTES = 256 << 20  # uncompressed; the next row group goes to the next shard
-BUFFER_BYTES = 64 << 20  # over all shards that are open
-MIXED_ROWS = 32_000  # that are sorted to their shards at once, at most
-MIXED_BYTES = 32 << 20
+BUFFER_BYTES = 24 << 20  # over all shards that are open
+MIXED_ROWS = 16_000  # that are sorted to their shards at once, at most
+MIXED_BYTES = 8 << 20  # memory that is touched for the first time costs more than the copy into it
 # Ids and texts are unique: a dictionary of them costs time and saves nothing.
 _REPEATED = [
     "language", "label_name", "label", "labels.list.element", "clause", "severity", "policy", "policy_version", "origin",
@@ -47,10 +49,15 @@ class Writer:
     def add(self, table: pa.Table) -> None:
         if not table.schema.equals(SCHEMA):
             raise DataError(f"expected rows with the columns of a record, got {', '.join(table.schema.names)[:200]}")
-        self._waiting.append(table)
-        self._bytes += table.get_total_buffer_size()
-        if sum(map(len, self._waiting)) >= MIXED_ROWS or self._bytes >= MIXED_BYTES:
-            self._sort()
+        # Of the columns that can be large; all of them would take longer to ask, where a table stands in many chunks.
+        per_row = table.select(["text", "image", "audio", "video"]).nbytes / max(len(table), 1)
+        step = max(1, int(MIXED_BYTES / max(per_row, 1)))
+        for start in range(0, len(table), step):
+            piece = table.slice(start, step)
+            self._waiting.append(piece)
+            self._bytes += len(piece) * per_row
+            if sum(map(len, self._waiting)) >= MIXED_ROWS or self._bytes >= MIXED_BYTES:
+                self._sort()
 
     def close(self) -> dict[str, Shard]:
         self._sort()
@@ -141,8 +148,9 @@ class _Open:
     def _finish(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            told = self._writer.writer.metadata
             self._writer = None
-            self._done[self._path] = self._tally.shard(self._folder / self._path, self._split, self._part)
+            self._done[self._path] = self._tally.shard(self._folder / self._path, self._split, self._part, told)
 
 
 class Tally:
@@ -150,8 +158,10 @@ class Tally:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str | None, ...], int] = {}
+        self._described = 0
 
     def add(self, table: pa.Table) -> None:
+        self._described += embedded.count(table["image"])
         columns = {name: table[name] for name in _COUNTED}
         columns |= {name: pc.struct_field(table["generator"], [name]) for name in ("name", "model", "licence")}
         kinds = pa.table(columns).group_by(list(columns), use_threads=False).aggregate([([], "count_all")])
@@ -160,7 +170,8 @@ class Tally:
             key = tuple(row.values())
             self._found[key] = self._found.get(key, 0) + rows
 
-    def shard(self, file: Path, split: str, part: str) -> Shard:
+    def shard(self, file: Path, split: str, part: str, told: pq.FileMetaData) -> Shard:
+        """What the manifest says of a written file; `told` is what its writer knows."""
         kinds = sorted(self._found.items(), key=lambda kind: [x or "" for x in kind[0]])
         counts = tuple(
             Count(
@@ -169,11 +180,10 @@ class Tally:
             )
             for (label, origin, language, version, name, model, licence), rows in kinds
         )  # fmt: skip
-        told = pq.read_metadata(file)
         content = sum(told.row_group(i).total_byte_size for i in range(told.num_row_groups))
         return Shard(
             split=split, part=part, rows=told.num_rows, bytes=file.stat().st_size, content_bytes=content,
-            sha256=sha256(file), counts=counts,
+            sha256=sha256(file), counts=counts, described=self._described,
         )  # fmt: skip
 
 
@@ -181,7 +191,9 @@ def writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """One way to write every shard: the same rows in the same row groups are the same bytes."""
     # Pictures, sound and films are compressed already.
     packed = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
-    return pq.ParquetWriter(file, schema, compression=packed, use_dictionary=_REPEATED, write_page_index=True)
+    return pq.ParquetWriter(
+        file, schema, compression=packed, use_dictionary=_REPEATED, write_page_index=True, write_batch_size=PAGE_ROWS
+    )
 
 
 def _leaves(fields: Iterable[pa.Field], before: str = "") -> Iterator[str]:
@@ -196,27 +208,29 @@ def _leaves(fields: Iterable[pa.Field], before: str = "") -> Iterator[str]:
             yield name
 
 
-def without(source: Path, target: Path, drop: Callable[[pa.Table], pa.ChunkedArray], known: Shard) -> Shard | None:
-    """Writes `source` again at `target` without the rows for which `drop` (a mask of a row group) is true.
+def without(source: Path, target: Path, drop: Callable[[pa.Table], Any], known: Shard, columns: Sequence[str]) -> Shard | None:
+    """Writes `source` again at `target` without the rows for which `drop` is true: a mask of a row group, of which it sees
+    `columns`, or None where there are none.
 
     Returns what is left, `known` itself where nothing was dropped (then `target` is not written), None where all were.
     """
     with pq.ParquetFile(source) as file:
         groups = range(file.num_row_groups)
-        masks = [drop(file.read_row_group(i, columns=["id", "parent_ids", "root_ids", "text", "generator"])) for i in groups]
-        if not any(pc.any(mask).as_py() for mask in masks):
+        masks = [drop(file.read_row_group(i, columns=columns, use_threads=False)) for i in groups]
+        if not any(pc.any(mask).as_py() for mask in masks if mask is not None):
             return known
         tally, kept = Tally(), 0
         with writer(target, file.schema_arrow) as out:
             for i, mask in zip(groups, masks, strict=True):
-                if len(table := file.read_row_group(i).filter(pc.invert(mask))):
+                table = file.read_row_group(i)
+                if len(table := table if mask is None else table.filter(pc.invert(mask))):
                     out.write_table(table, row_group_size=GROUP_ROWS)
                     tally.add(table)
                     kept += len(table)
     if not kept:
         target.unlink()
         return None
-    return tally.shard(target, known.split, known.part)
+    return tally.shard(target, known.split, known.part, out.writer.metadata)
 
 
 def groups(file: Path, columns: list[str]) -> Iterator[pa.Table]:

@@ -112,8 +112,9 @@ def test_another_version_of_the_engine_or_of_the_code_is_asked_anew(tmp_path, mo
 
     with Ledger(tmp_path) as book:
         Remembered(Counting(), book).complete(PROMPTS, seed=1)
-        for place, value in (("_version", lambda package: "2.0"), ("source_of", lambda *parts: "changed")):
-            monkeypatch.setattr(remembered, place, value)
+        changes = ((remembered.refs, "installed", lambda package: "2.0"), (remembered, "source_of", lambda *parts: "changed"))
+        for module, place, value in changes:
+            monkeypatch.setattr(module, place, value)
             monkeypatch.setattr(Counting, "package", "engine", raising=False)
             model = Counting()
             Remembered(model, book).complete(PROMPTS, seed=1)

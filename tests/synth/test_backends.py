@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import random
 import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
-from sparring import registry
+from sparring import generation, registry
 from sparring.errors import JobError, MissingExtra, ReferenceNotFound
+from sparring.generation import Asked
 from sparring.text import payload
+from synth.backends.vllm import VLLM
 
 PROMPTS = [("system", f"user {i}") for i in range(50)]
 
@@ -76,3 +81,51 @@ def test_vllm_answers_in_order_and_by_prompt(tmp_path) -> None:
     texts = [a.text for a in model.complete(prompts, seed=1)]
     assert [a.text for a in model.complete(prompts[::-1], seed=1)][::-1] == texts
     assert all(0 < a.tokens <= 8 for a in model.complete(prompts, seed=2))
+
+
+class Engine:
+    """Stands in for vLLM's: of what it was given it finishes any two a step."""
+
+    def __init__(self) -> None:
+        self.llm_engine, self.flying, self.most, self.rng = self, list[str](), 0, random.Random(0)
+
+    def add_request(self, name: str, prompt: object, sampling: object) -> None:
+        self.flying.append(name)
+        self.most = max(self.most, len(self.flying))
+
+    def step(self) -> list[SimpleNamespace]:
+        done = [self.flying.pop(self.rng.randrange(len(self.flying))) for _ in range(min(2, len(self.flying)))]
+        out = [SimpleNamespace(text="spam", token_ids=[1, 2])]
+        return [SimpleNamespace(request_id=name, finished=True, prompt_token_ids=[1], outputs=out) for name in done]
+
+    def abort_request(self, names: list[str]) -> None:
+        self.flying = [name for name in self.flying if name not in names]
+
+
+def test_vllm_is_given_a_window_that_is_refilled_and_what_a_kill_costs_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(VLLM, "check_installed", lambda self: None)
+    monkeypatch.setattr(VLLM, "_ids", lambda self, one: [1])
+    monkeypatch.setattr(VLLM, "_sampling", lambda self, one, schema: None)
+    monkeypatch.setattr(VLLM, "_engine", engine := Engine())
+    (tmp_path / "m").mkdir()
+    model, prompts = VLLM(model=str(tmp_path / "m"), batch_size=8), [("", str(i)) for i in range(100)]
+    begun, there, at_once = 0, list[int](), list[int]()
+
+    def asked() -> Iterator[Asked]:
+        nonlocal begun
+        for one in generation.asked(prompts, [1] * len(prompts)):
+            begun += 1
+            at_once.append(begun - len(there))
+            yield one
+
+    model.stream(asked(), lambda number, answer: there.append(number))
+    assert sorted(there) == list(range(100))
+    assert engine.most == max(at_once) == 16, "twice what it runs at once, never everything"
+    assert min(at_once[15:]) >= 15, "as they are done the next are taken"
+
+    def fails(number: int, answer: object) -> None:
+        raise OSError("the disk")
+
+    with pytest.raises(OSError, match="the disk"):
+        model.stream(generation.asked(prompts, [1] * 100), fails)
+    assert not engine.flying, "the engine does not go on with them"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import random
 import runpy
@@ -121,6 +122,31 @@ def test_from_a_local_folder(hub, written, tmp_path):
     assert sum(map(len, rows(folder, tmp_path / "c").values())) == 34
     with pytest.raises(UserError, match="expected one place to erase from"):
         erase.erase([ROOT])
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_while_it_changes_a_local_folder_loses_nothing(written, tmp_path, monkeypatch, renames):
+    folder, done = written(rounds=1), []
+
+    def replace(source, target):
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(target)
+        rename(source, target)
+
+    rename = os.replace
+    with monkeypatch.context() as killed:
+        killed.setattr(erase.os, "replace", replace)
+        killed.setattr(erase.shutil, "rmtree", lambda path, **options: None)  # nothing was tidied either
+        if renames < 2:
+            with pytest.raises(KeyboardInterrupt):
+                erase.erase([ROOT], folder=folder)
+        else:
+            erase.erase([ROOT], folder=folder)
+    erase.erase([ROOT], folder=folder)
+    push.checked(folder)
+    assert len(ids(local(folder))) == 34
+    assert [p.name for p in folder.parent.iterdir()] == [folder.name], "no copy of an erased row is left"
 
 
 def test_a_chain_of_any_length_is_followed(written, rules):
