@@ -17,6 +17,7 @@ from benchmarks import mnist
 from benchmarks.shared import ROOT
 from redteam.images.pixel import adversarial
 from sparring import nets, vision
+from sparring.embed import native_bfloat16
 from sparring.record import digest
 from synth.images.tiny import Tiny
 from synth.images.training import Settings, train
@@ -158,7 +159,7 @@ class Lab:
             trained.pipeline.about["cpu_s"] = round(trained.cpu_s, 1)
             trained.pipeline.save(aside)
             aside.rename(folder)
-        return Tiny(model=str(folder), guided_to=0.5)
+        return Tiny(model=str(folder), guided_to=0.5, dtype="bfloat16" if native_bfloat16() else "float32")
 
     def net(self, recipe: Recipe, x: Any, y: Any, *, seed: int, start: Net | None = None) -> Net:
         """Trained by a recipe, or read back; from the weights of `start` where given."""

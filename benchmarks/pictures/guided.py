@@ -19,11 +19,15 @@ from .digits import LABELS, SEEDS, Lab, Net, accuracy, blurred, cpu, mean
 
 CANDIDATES = {False: 500, True: 20}  # a figure and seed; quick
 SURE = 0.9
+MOVED = {"strength": 0.4, "judge_weight": 5.0, "skip": 2}
+SEVERAL = {"moves": 3, "sure": 0.97}
 WAYS: dict[str, dict[str, Any]] = {
-    "guided": {"strength": 0.4, "judge_weight": 5.0, "skip": 2, "unguided": 1},
-    "semantic": {"strength": 0.4, "judge_weight": 5.0, "skip": 2, "unguided": 3},
+    "guided": MOVED | SEVERAL | {"unguided": 1},
+    "semantic": MOVED | SEVERAL | {"unguided": 3},
+    "control_one_gradient": MOVED | {"unguided": 1},
     "transfer": {"strength": 0.4, "judge_weight": 5.0, "clamp": 8.0, "skip": 1, "unguided": 1},
 }
+MEASURED = ("guided", "semantic", "control_one_gradient", "control_diffusion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,7 @@ def attack(
 def measure(quick: bool) -> dict[str, Any]:
     """The ways to attack the first target, and what the same sampler finds when left alone: setting -> figures."""
     seeds = labs(quick)
-    found = [
-        {name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in ("guided", "semantic", "control_diffusion")}
-        for lab in seeds
-    ]
+    found = [{name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in MEASURED} for lab in seeds]
     about = {"nets": mean([_nets(lab) for lab in seeds]), "generator": _generator(seeds[0]), "ways": WAYS}
     return folded(found) | about
 
