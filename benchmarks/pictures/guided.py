@@ -20,9 +20,8 @@ from .digits import LABELS, SEEDS, Lab, Net, accuracy, blurred, cpu, mean
 CANDIDATES = {False: 500, True: 20}  # a figure and seed; quick
 SURE = 0.9
 MOVED = {"strength": 0.4, "judge_weight": 5.0, "skip": 2}
-SEVERAL = {"moves": 2, "sure": 0.97}
 WAYS: dict[str, dict[str, Any]] = {
-    "guided": MOVED | SEVERAL | {"skip": 4, "unguided": 1},
+    "guided": MOVED | {"moves": 2, "sure": 0.97, "skip": 4, "unguided": 1},
     "semantic": MOVED | {"strength": 0.6, "moves": 2, "sure": 0.99, "clamp": 8.0, "unguided": 3},
     "control_one_gradient": MOVED | {"unguided": 1},
     "transfer": MOVED | {"strength": 0.7, "moves": 3, "sure": 0.97, "clamp": 8.0, "skip": 1, "unguided": 1},
