@@ -23,7 +23,7 @@ from benchmarks import shared
 from benchmarks.shared import Row
 from sparring.context import set_threads
 
-PARTS = ("guided", "transfer", "retraining", "flyers")
+PARTS = ("guided", "transfer", "retraining", "flyers", "aigc")
 QUICK = ("guided",)
 
 

@@ -1,4 +1,4 @@
-"""Small image classifiers that train in seconds on one core, of four architectures that fail apart: a target, its surrogates
+"""Small image classifiers that train in seconds on one core, of six architectures that fail apart: a target, its surrogates
 and its judges must not be one model. Inputs are (n, c, h, w) float32 in [0, 1], outputs (n, k) logits."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from .errors import JobError
 from .randomness import kept
 
-ARCHITECTURES = ("cnn", "residual", "patches", "mlp")
+ARCHITECTURES = ("cnn", "residual", "patches", "mlp", "lenet", "strided")
 BATCH = 64  # images a step; of few rows a sixteenth, at least 8, so that few rows still make many steps
 
 Augment = Callable[[Any, Any, Any, Any], Any]  # (module, x, y, torch.Generator) -> x
@@ -43,6 +43,20 @@ def build(architecture: str, *, channels: int, size: int, labels: int, seed: int
             side = max(1, size // 7)
             return nn.Sequential(
                 nn.Conv2d(channels, 64, side, stride=side), nn.GELU(), _mixer(64), _mixer(64),
+                nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, labels),
+            )  # fmt: skip
+        if architecture == "lenet":  # means and saturation, where `cnn` has maxima: LeCun et al. 1998
+            return nn.Sequential(
+                nn.Conv2d(channels, 16, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
+                nn.Conv2d(16, 32, 5, padding=2), nn.Tanh(), nn.AdaptiveAvgPool2d(5),
+                nn.Flatten(), nn.Linear(800, 100), nn.Tanh(), nn.Linear(100, labels),
+            )  # fmt: skip
+        if architecture == "strided":  # no pooling: Springenberg et al. 2015
+            return nn.Sequential(
+                nn.Conv2d(channels, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+                nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+                nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
+                nn.Conv2d(64, 64, 3, stride=2, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
                 nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(1024, labels),
             )  # fmt: skip
         return nn.Sequential(

@@ -16,12 +16,16 @@ tuned on a third seed that never saw the test images.
 A candidate counts (`yield`, of 100) when, after rounding to 8 bits, the target is wrong about it and both filter judges give
 its digit 0.9 or more. The filters steer the sampler too; `audit_validity` is the share of the accepted that the audit judge,
 which is asked for nothing else, sees as their digit. `blur_survival`: the target is still wrong after a blur of 0.6 pixels.
-`guided` and `semantic` know the target's gradient, `transfer` that of three surrogates of other architectures, trained on the
-target's rows, beside one of them. `control_diffusion` is the same sampler left alone.
+`guided` and `semantic` know the target's gradient and take two of them a step, `control_one_gradient` one.
+`control_diffusion` is the same sampler left alone. `transfer` knows the gradient of four surrogates of other architectures,
+trained on the target's rows, and of four judges; `transfer_better_half` is the half of these candidates that the filters and
+surrogates would choose, at the price of all; `control_transfer_one` has one surrogate. The net of the generator computes in
+bfloat16 where the machine does so natively.
 
-`reattack`: a new guided attack on the retrained net, by the same rules; `clean`: accuracy on the test images. The nets of
-`finetune_3_rounds` go on from the target with what three rounds of self-play won; those of `scratch` begin anew with the same
-rows, `scratch_combined` with corruptions and FGSM adversarial training as well; each control has all but the guided samples.
+`reattack`: a new attack on the retrained net, of one gradient a step, by the same rules; `reattack_several`: of two, the
+stronger attack. `clean`: accuracy on the test images. The nets of `finetune_3_rounds` go on from the target with what three
+rounds of self-play won, half by attacks of one gradient, half of two; those of `scratch` begin anew with the same rows,
+`scratch_combined` with corruptions and FGSM adversarial training as well; each control has all but the guided samples.
 """
 YIELDS = ("yield", "audit_validity", "fooled", "valid", "cpu_s_accepted", "blur_survival", "noise_survival", "jpeg_survival")
 

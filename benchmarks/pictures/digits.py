@@ -17,6 +17,7 @@ from benchmarks import mnist
 from benchmarks.shared import ROOT
 from redteam.images.pixel import adversarial
 from sparring import nets, vision
+from sparring.embed import native_bfloat16
 from sparring.record import digest
 from synth.images.tiny import Tiny
 from synth.images.training import Settings, train
@@ -158,7 +159,7 @@ class Lab:
             trained.pipeline.about["cpu_s"] = round(trained.cpu_s, 1)
             trained.pipeline.save(aside)
             aside.rename(folder)
-        return Tiny(model=str(folder), guided_to=0.5)
+        return Tiny(model=str(folder), guided_to=0.5, dtype="bfloat16" if native_bfloat16() else "float32")
 
     def net(self, recipe: Recipe, x: Any, y: Any, *, seed: int, start: Net | None = None) -> Net:
         """Trained by a recipe, or read back; from the weights of `start` where given."""
@@ -193,6 +194,12 @@ class Lab:
         x, y = self.rows("target")
         return tuple(self.net(recipe, x, y, seed=100 * self.seed + 3) for recipe in SURROGATES)
 
+    @cached_property
+    def guides(self) -> tuple[Net, ...]:
+        """The filters, and nets of other architectures on their rows."""
+        more = (self.net(recipe, *self.rows(part), seed=100 * self.seed + 4) for part, recipe in GUIDES.items())
+        return (*self.filters, *more)
+
 
 TARGET = Recipe("cnn", 20, 5e-3, "moved")
 JUDGES = {
@@ -200,7 +207,10 @@ JUDGES = {
     "audit": Recipe("mlp", 80, kind="moved"),
 }  # fmt: skip
 FILTERS = ("patches", "residual")
-SURROGATES = (Recipe("residual", 12), Recipe("patches", 12), Recipe("mlp", 30))
+SURROGATES = (
+    Recipe("residual", 12), Recipe("patches", 12), Recipe("lenet", 20, kind="moved"), Recipe("strided", 15, kind="moved"),
+)  # fmt: skip
+GUIDES = {"patches": Recipe("mlp", 60, kind="moved"), "residual": Recipe("lenet", 30, kind="moved")}
 
 
 def accuracy(net: Net, x: Any, y: Any) -> float:

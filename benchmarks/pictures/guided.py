@@ -19,11 +19,14 @@ from .digits import LABELS, SEEDS, Lab, Net, accuracy, blurred, cpu, mean
 
 CANDIDATES = {False: 500, True: 20}  # a figure and seed; quick
 SURE = 0.9
+MOVED = {"strength": 0.4, "judge_weight": 5.0, "skip": 2}
 WAYS: dict[str, dict[str, Any]] = {
-    "guided": {"strength": 0.4, "judge_weight": 5.0, "skip": 2, "unguided": 1},
-    "semantic": {"strength": 0.4, "judge_weight": 5.0, "skip": 2, "unguided": 3},
-    "transfer": {"strength": 0.4, "judge_weight": 5.0, "clamp": 8.0, "skip": 1, "unguided": 1},
+    "guided": MOVED | {"moves": 2, "sure": 0.97, "skip": 4, "unguided": 1},
+    "semantic": MOVED | {"strength": 0.6, "moves": 2, "sure": 0.99, "clamp": 8.0, "unguided": 3},
+    "control_one_gradient": MOVED | {"unguided": 1},
+    "transfer": MOVED | {"strength": 0.7, "moves": 3, "sure": 0.97, "clamp": 8.0, "skip": 1, "unguided": 1},
 }
+MEASURED = ("guided", "semantic", "control_one_gradient", "control_diffusion")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Attacked:
     @property
     def accepted(self) -> np.ndarray:
         return self.fooled & self.sure
+
+    def best(self, order: np.ndarray) -> Attacked:
+        """Those at these positions; what drawing all of them cost."""
+        rows = torch.from_numpy(order)
+        return Attacked(self.x[rows], self.y[rows], self.fooled[order], self.sure[order], self.audited[order], self.cpu_s)
 
     def figures(self, net: Net) -> dict[str, float]:
         won = torch.from_numpy(self.accepted.nonzero()[0])
@@ -68,16 +76,18 @@ LAUNDERED: dict[str, Callable[[Any], Any]] = {"blur": lambda x: blurred(x, 0.6),
 
 
 def attack(
-    lab: Lab, net: Net, way: dict[str, Any] | None, *, n: int, noise: int, targets: Sequence[Net] = (), start: Any = None
-) -> Attacked:
-    """`n` candidates, the digits in turn, from noise numbered `noise` on; `way` None leaves the sampler alone. `start` are
-    (images, digits) to draw from by SDEdit."""
+    lab: Lab, net: Net, way: dict[str, Any] | None, *, n: int, noise: int, targets: Sequence[Net] = (),
+    judges: Sequence[Net] = (), start: Any = None,
+) -> Attacked:  # fmt: skip
+    """`n` candidates, the digits in turn, from noise numbered `noise` on; `way` None leaves the sampler alone. It steers by
+    `targets`, else by the net itself, and by `judges`, else by the filters. `start` are (images, digits) to draw from by
+    SDEdit."""
     briefs = [Brief(LABELS[i % 10], noise + i) for i in range(n)]
     if start:
         files = [vision.png(image) for image in vision.rounded(start[0][:n])]
         rows = list(zip(files, start[1], strict=False))
         briefs = [Brief(str(int(digit)), noise + i, start=file, strength=0.6) for i, (file, digit) in enumerate(rows)]
-    guided = Guided(targets=targets or [net], judges=lab.filters, **way) if way else None
+    guided = Guided(targets=targets or [net], judges=judges or lab.filters, **way) if way else None
 
     def work() -> tuple[Any, ...]:
         drawn = lab.generator.draw(briefs, wrap=guided.wrap if guided else None)
@@ -95,10 +105,7 @@ def attack(
 def measure(quick: bool) -> dict[str, Any]:
     """The ways to attack the first target, and what the same sampler finds when left alone: setting -> figures."""
     seeds = labs(quick)
-    found = [
-        {name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in ("guided", "semantic", "control_diffusion")}
-        for lab in seeds
-    ]
+    found = [{name: attacked(lab, WAYS.get(name), CANDIDATES[quick]) for name in MEASURED} for lab in seeds]
     about = {"nets": mean([_nets(lab) for lab in seeds]), "generator": _generator(seeds[0]), "ways": WAYS}
     return folded(found) | about
 
@@ -113,8 +120,8 @@ def folded(found: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     return {"settings": settings, "seeds": dict(zip(map(str, SEEDS), found, strict=False))}
 
 
-def attacked(lab: Lab, way: dict[str, Any] | None, n: int, targets: Sequence[Net] = ()) -> dict[str, float]:
-    return attack(lab, lab.target, way, n=n, noise=10**6 * (lab.seed + 1), targets=targets).figures(lab.target)
+def attacked(lab: Lab, way: dict[str, Any] | None, n: int) -> dict[str, float]:
+    return attack(lab, lab.target, way, n=n, noise=10**6 * (lab.seed + 1)).figures(lab.target)
 
 
 def _nets(lab: Lab) -> dict[str, float]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.shared import Row
@@ -14,37 +15,42 @@ from redteam.images.pixel import pgd
 from .digits import SEEDS, Lab, Net, Recipe, accuracy, mean
 from .guided import CANDIDATES, WAYS, attack, labs
 
-FINE = Recipe("cnn", 8, 1e-3)
+FINE = Recipe("cnn", 16, 2e-3, "moved")  # as the target was trained
 SCRATCH = 24  # epochs
 ROUNDS = 3
+COMPARED = (f"finetune_{ROUNDS}_rounds", "control_finetune", "scratch_combined", "control_combined")  # by all candidates
+PLAIN = ("plain",)  # no way at all: the sampler is left alone
 
 
-def play(lab: Lab, n: int, way: dict[str, Any] | None) -> tuple[Net, Any, Any, list[dict[str, float]]]:
-    """Rounds of self-play that fine-tune the same target on its own rows and all that was won; `way` None is the control,
-    plain diffusion data. The last net, what was won (images, digits), and the yield of each round."""
+def play(lab: Lab, n: int, ways: Sequence[str]) -> tuple[Net, Any, Any, list[dict[str, float]]]:
+    """Rounds of self-play that fine-tune the same target on its own rows and all that was won, `n` candidates a round, as many
+    in each of the ways; `PLAIN` is the control, plain diffusion data. The last net, what was won (images, digits), and the
+    yield of each round."""
     x, y = lab.rows("target")
     won_x, won_y, net, told = [], [], lab.target, []
     for turn in range(ROUNDS):
         noise = 10**6 * (lab.seed + 1) + 10**5 * (turn + 1)
-        found = attack(lab, net, way, n=n, noise=noise)
-        kept = torch.from_numpy(found.sure.nonzero()[0])  # also what it was right about: else it learns to doubt
-        won_x.append(found.x[kept])
-        won_y.append(found.y[kept])
+        each = [attack(lab, net, WAYS.get(way), n=n // len(ways), noise=noise + 10**4 * i) for i, way in enumerate(ways)]
+        for found in each:
+            kept = torch.from_numpy(found.sure.nonzero()[0])  # also what it was right about: else it learns to doubt
+            won_x.append(found.x[kept])
+            won_y.append(found.y[kept])
         net = lab.net(FINE, torch.cat([x, *won_x]), torch.cat([y, *won_y]), seed=turn, start=net)
-        told.append({"yield": 100 * float(found.accepted.mean()), "rows_added": len(kept)})
+        won = float(np.mean([found.accepted.mean() for found in each]))
+        told.append({"yield": 100 * won, "rows_added": int(sum(found.sure.sum() for found in each))})
     return net, torch.cat(won_x), torch.cat(won_y), told
 
 
 def standing(lab: Lab, net: Net, n: int, unseen: dict[str, tuple[Any, Any]]) -> dict[str, float]:
-    """What a retrained net is worth: clean accuracy, a new attack on it, and what no training saw
+    """What a retrained net is worth: clean accuracy, a new attack on it of `n` candidates, and what no training saw
     (`unseen`: images drawn from test images)."""
     x, y = lab.rows("test")
     noise = 10**6 * (lab.seed + 1) + 9 * 10**5
-    again = attack(lab, net, WAYS["guided"], n=n, noise=noise)
+    again = attack(lab, net, WAYS["control_one_gradient"], n=n, noise=noise)
     half = len(x) // 2
     found = {
         "clean": accuracy(net, x, y), "reattack": float(again.accepted.mean()),
-        "reattack_semantic": float(attack(lab, net, WAYS["semantic"], n=n // 2, noise=noise).accepted.mean()),
+        "reattack_several": float(attack(lab, net, WAYS["guided"], n=min(n, 125), noise=noise).accepted.mean()),
         "audit_validity": again.figures(net)["audit_validity"],
         "pgd": accuracy(net, pgd(net.module, x[:half], y[:half], 0.1, steps=10), y[:half]),
     }  # fmt: skip
@@ -59,7 +65,7 @@ def held_out(lab: Lab, n: int) -> dict[str, tuple[Any, Any]]:
     """Images drawn from test images by SDEdit, steered against the first target and not; of digits that the filters see."""
     rows = lab.rows("test")
     out = {}
-    for name, way in (("sdedit", None), ("sdedit_guided", WAYS["guided"])):
+    for name, way in (("sdedit", None), ("sdedit_guided", WAYS["control_one_gradient"])):
         found = attack(lab, lab.target, way, n=min(n, 300), noise=7 * 10**6, start=rows)
         kept = torch.from_numpy(found.sure.nonzero()[0])
         out[name] = found.x[kept], found.y[kept]
@@ -90,8 +96,8 @@ CORRUPTIONS: dict[str, Callable[[Any], Any]] = {  # of kinds that no augmentatio
 def retrained(lab: Lab, n: int) -> dict[str, Any]:
     """Every way to retrain, with the same figures: fine-tuned over rounds, and from scratch."""
     x, y = lab.rows("target")
-    best, won_x, won_y, rounds = play(lab, n, WAYS["guided"])
-    control, plain_x, plain_y, plain_rounds = play(lab, n, None)
+    best, won_x, won_y, rounds = play(lab, n, ("guided", "control_one_gradient"))
+    control, plain_x, plain_y, plain_rounds = play(lab, n, PLAIN)
     ours, plain = (torch.cat([x, won_x]), torch.cat([y, won_y])), (torch.cat([x, plain_x]), torch.cat([y, plain_y]))
     seed = 100 * lab.seed + 50
     arms: dict[str, tuple[tuple[Any, Any], str]] = {
@@ -105,7 +111,7 @@ def retrained(lab: Lab, n: int) -> dict[str, Any]:
         nets[name] = lab.net(Recipe("cnn", SCRATCH, kind=kind), *rows, seed=seed)
         sys.stderr.write(f"seed {lab.seed} trained {name}\n")
     unseen = held_out(lab, n)
-    found = {name: standing(lab, net, n, unseen) for name, net in nets.items()}
+    found = {name: standing(lab, net, n if name in COMPARED else n // 2, unseen) for name, net in nets.items()}
     return {"arms": found, "rounds": rounds, "control_rounds": plain_rounds}
 
 

@@ -21,10 +21,12 @@ class Guided:
     In each step the estimate of the clean image is formed from what the net predicts (noise, v or flow), decoded, and moved
     by `strength`, root mean square per element of the latent, along the gradient of
 
-        mean over targets of min(margin, clamp)  +  judge_weight * mean over judges of log P(the brief's label)
+        mean over targets of min(margin, clamp)  +  judge_weight * mean over judges of min(log P(the brief's label), log sure)
 
     and the scheduler goes on from there (after universal guidance, Bansal et al. 2023, and loss-guided diffusion, Song et al.
-    2023; neither the net nor its memory is differentiated). Several `targets` are a surrogate ensemble for one that gives no
+    2023; neither the net nor its memory is differentiated). A step takes `moves` gradients, each for its share of `strength`:
+    small nets' gradients cost little beside the generator, and several find more than one. What all targets miss by `clamp`
+    while all judges see its label by `sure` is left as it is. Several `targets` are a surrogate ensemble for one that gives no
     gradients. `margin`: "benign" is the log-odds of benign over those at the target's threshold, so that it decides benign
     above 0; "away" is the best other label's log-odds against the brief's own, for any set of classes.
 
@@ -38,6 +40,8 @@ class Guided:
     strength: float = 0.1
     judge_weight: float = 1.0
     clamp: float = 3.0
+    sure: float = 1.0
+    moves: int = 1
     margin: Margin = "away"
     skip: int = 0
     unguided: int = 0
@@ -49,11 +53,11 @@ class Guided:
                 "guided: expected a target, strength >= 0, every >= 1 and a margin of benign or away; got "
                 f"{len(self.targets)}, {self.strength}, {self.every} and {self.margin!r}"
             )
+        if self.moves < 1 or not 0 < self.sure <= 1:
+            raise JobError(f"guided: expected moves >= 1 and sure in (0, 1], got {self.moves} and {self.sure}")
 
     def wrap(self, briefs: Sequence[Brief], scheduler: Any, decode: Callable[[Any], Any]) -> Any:
         """A copy of a diffusers scheduler whose `step` is guided; not of one that steps several times for a timestep."""
-        import torch
-
         guided, first = copy.copy(scheduler), []
         objective = self.objective([b.label for b in briefs])
 
@@ -63,18 +67,30 @@ class Guided:
             first.append(now)
             if first[0] + self.skip <= now < last and not (now - first[0]) % self.every:
                 a, b = estimate(guided, t)
-                with torch.enable_grad():
-                    clean = (a * sample.detach().float() + b * prediction.detach().float()).requires_grad_()
-                    (gradient,) = torch.autograd.grad(objective(decode(clean)).sum(), clean)
-                size = gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, *[1] * (clean.ndim - 1))
-                prediction = prediction + (self.strength / b * gradient / size).to(prediction.dtype)
+                clean = a * sample.detach().float() + b * prediction.detach().float()
+                prediction = prediction + (self._move(clean, objective, decode) / b).to(prediction.dtype)
             return type(guided).step(guided, prediction, t, sample, *given, **settings)
 
         guided.step = step
         return guided
 
+    def _move(self, clean: Any, objective: Callable[[Any], Any], decode: Callable[[Any], Any]) -> Any:
+        """What is added to latents of clean images, by gradients taken one after the other."""
+        import torch
+
+        moved = clean
+        for _ in range(self.moves):
+            with torch.enable_grad():
+                leaf = moved.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(objective(decode(leaf)).sum(), leaf)
+            size = gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, *[1] * (clean.ndim - 1))
+            moved = moved + self.strength / self.moves * gradient / size
+        return moved - clean
+
     def objective(self, labels: Sequence[str]) -> Callable[[Any], Any]:
         """The function that is climbed, of (n, c, h, w) images in [0, 1] for as many labels: (n,), differentiable."""
+        import math
+
         own = [_rows(target, labels) for target in self.targets]
         seen = [_rows(judge, labels) for judge in self.judges]
 
@@ -85,8 +101,8 @@ class Guided:
             ]
             total = sum(margins) / len(margins)
             for judge, rows in zip(self.judges, seen, strict=True):
-                said = judge.logits(images).log_softmax(1)
-                total = total + self.judge_weight / len(seen) * said.gather(1, rows[:, None].to(said.device))[:, 0]
+                said = judge.logits(images).log_softmax(1).gather(1, rows[:, None].to(images.device))[:, 0]
+                total = total + self.judge_weight / len(seen) * said.clamp(max=math.log(self.sure))
             return total
 
         return of

@@ -16,11 +16,11 @@ from .aigc import written
 
 FEWEST = 40  # images; with fewer nothing can be said
 GROUPS = 5
-SURE = 2.58  # standard errors: 99% on both sides
+SURE = 3.09  # standard errors: a set without shortcuts is accused in one case of a hundred, by any of ten tests (Bonferroni)
 CHANCE = 0.6  # a fact that tells more than this share apart, surely, is a shortcut
 # More is asked of facts that follow what is shown as well: a generator that is smoother than a camera moves them a little.
 TRACES = {"bytes": 0.85, "exact values": 0.75, "8 x 8 grid": 0.75}
-FALL = 0.15  # of balanced accuracy; a detector of content loses less when both sides are processed in a harmless way
+FALL = 0.15  # of balanced accuracy, surely; a detector of content loses less when both sides are processed in a harmless way
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,17 @@ def audit(
     import torch
 
     nets.train(module, _residuals(pixels[learnt]), torch.from_numpy(y[learnt].astype(np.int64)), epochs=epochs, seed=seed)
-    detector = sum(_sides(module, pixels[tested], y[tested])) / 2
+    real, before = ~y[tested], _right(module, pixels[tested], y[tested])
     after = {
-        name: _sides(module, np.stack([change(p) for p in pixels[tested]]), y[tested]) for name, change in _HARMLESS.items()
+        name: _right(module, np.stack([change(p) for p in pixels[tested]]), y[tested]) for name, change in _HARMLESS.items()
     }
-    processed = {name: sum(now) / 2 for name, now in after.items()}
-    unsure = SURE * np.sqrt(0.25 / tested.sum())
-    for name, now in processed.items():
-        if detector - unsure > CHANCE and detector - now > max(FALL, unsure):
-            found[name] = f"a detector right in {detector:.0%} is right in {now:.0%} once both sides go through it"
-    return Audit(facts, detector, processed, after["jpeg"][0], found)
+    detector = _balanced(before, real).share
+    processed = {name: _balanced(now, real).share for name, now in after.items()}
+    for name, now in after.items():
+        fall = _balanced(before - now, real)
+        if detector - SURE * _balanced(before, real).error > CHANCE and fall.share - SURE * fall.error > FALL:
+            found[name] = f"a detector right in {detector:.0%} is right in {processed[name]:.0%} once both sides go through it"
+    return Audit(facts, detector, processed, float(after["jpeg"][real].mean()), found)
 
 
 def _folds(groups: Sequence[str], seed: int) -> np.ndarray:
@@ -101,10 +102,23 @@ def _told_apart(columns: np.ndarray, y: np.ndarray, folds: np.ndarray) -> float:
     return float(right / len(y))
 
 
-def _sides(module: Any, pixels: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The share of real images and of generated ones that the network knows."""
-    said = nets.logits(module, _residuals(pixels)).argmax(1) == 1
-    return float((~said[~y]).mean()), float(said[y].mean())
+@dataclass(frozen=True, slots=True)
+class _Share:
+    share: float
+    error: float  # standard
+
+
+def _balanced(values: np.ndarray, real: np.ndarray) -> _Share:
+    """The mean of both sides' means."""
+    sides = values[real], values[~real]
+    return _Share(
+        float(sum(side.mean() for side in sides) / 2), float(np.sqrt(sum(side.var() / len(side) for side in sides)) / 2)
+    )
+
+
+def _right(module: Any, pixels: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n,) 1 where the network knows an image's side, else 0."""
+    return ((nets.logits(module, _residuals(pixels)).argmax(1) == 1) == y).astype(float)
 
 
 def _residuals(pixels: np.ndarray) -> Any:

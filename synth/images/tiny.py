@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from sparring import refs, vision
 from sparring.errors import JobError, ReferenceNotFound
@@ -77,16 +77,19 @@ class Pipeline:
 
         return (torch.nn.functional.pixel_shuffle(latents, self.about["fold"]) / 2 + 0.5).clamp(0, 1)
 
-    def flow(self, latents: Any, t: Any, classes: Any, guidance: float) -> Any:
-        """The flow from image to noise at time `t`, pushed away from that of no class by `guidance`; 1 is without."""
+    def flow(self, latents: Any, t: Any, classes: Any, guidance: float, *, bfloat16: bool = False) -> Any:
+        """The flow from image to noise at time `t`, pushed away from that of no class by `guidance`; 1 is without. float32,
+        whatever it was computed in."""
         import torch
 
         n = len(latents)
-        with torch.inference_mode():
+        with torch.inference_mode(), torch.autocast(latents.device.type, torch.bfloat16, enabled=bfloat16):
             if guidance == 1:
-                return self.unet(latents, t.expand(n), classes).sample.clone()
+                return self.unet(latents, t.expand(n), classes).sample.to(latents.dtype, copy=True)
             none = torch.full_like(classes, len(self.about["labels"]))
-            both = self.unet(torch.cat([latents, latents]), t.expand(2 * n), torch.cat([classes, none])).sample
+            both = self.unet(torch.cat([latents, latents]), t.expand(2 * n), torch.cat([classes, none])).sample.to(
+                latents.dtype
+            )
             return both[n:] + guidance * (both[:n] - both[n:])
 
 
@@ -96,7 +99,8 @@ class Tiny(Backend):
 
     `model` is its folder. Draws its labels alone, at its own size, with `steps` Euler steps (Lipman et al. 2023), guided
     within the share `guided_from` to `guided_to` of them alone (Kynkäänniemi et al. 2024), and from an image by SDEdit. The
-    same brief gives the same file in every batch of one machine.
+    same brief gives the same file in every batch of one machine. `dtype` "bfloat16" computes the net in it: twice as fast where
+    the processor does so natively (`sparring doctor` says whether), much slower where it does not.
     """
 
     name: ClassVar[str] = "tiny"
@@ -108,11 +112,14 @@ class Tiny(Backend):
     guidance: float = 2.0
     guided_from: float = 0.0
     guided_to: float = 1.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.steps < 1 or not 0 <= self.guided_from <= self.guided_to <= 1:
             raise JobError("tiny: expected steps >= 1 and 0 <= guided_from <= guided_to <= 1")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise JobError(f"tiny: expected a dtype of float32 or bfloat16, got {self.dtype!r}")
         refs.resolve(self.model)  # a model that cannot be had is said at once
 
     @classmethod
@@ -134,6 +141,8 @@ class Tiny(Backend):
         own: dict[str, Any] = {"steps": self.steps, "guidance": self.guidance}
         if (self.guided_from, self.guided_to) != (0, 1):
             own["guided"] = [self.guided_from, self.guided_to]
+        if self.dtype != "float32":
+            own["dtype"] = self.dtype
         return own
 
     def describe(self) -> dict[str, Any]:
@@ -170,7 +179,7 @@ class Tiny(Backend):
             scheduler = wrap(briefs, scheduler, made.decode)
         for i, t in enumerate(scheduler.timesteps[begin:], begin):
             guided = self.guided_from * self.steps <= i < self.guided_to * self.steps
-            flow = made.flow(latents, t, classes, self.guidance if guided else 1)
+            flow = made.flow(latents, t, classes, self.guidance if guided else 1, bfloat16=self.dtype == "bfloat16")
             latents = scheduler.step(flow, t, latents, return_dict=False)[0]
         files = vision.rounded(made.decode(latents[:n]))
         return [Drawn(vision.png(file), self.recipe(brief)) for file, brief in zip(files, briefs, strict=False)]

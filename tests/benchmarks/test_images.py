@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 from benchmarks import images  # noqa: E402
 from benchmarks.pages import images as page  # noqa: E402
-from benchmarks.pictures import digits, guided, retraining  # noqa: E402
+from benchmarks.pictures import digits, guided, retraining, transfer  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "images.json"
 
@@ -60,6 +60,24 @@ def test_a_candidate_counts_only_if_it_is_missed_and_both_filters_are_sure():
     found = told.figures(Always())
     assert (found["yield"], found["audit_validity"], found["cpu_s_accepted"]) == (50.0, 0.5, 1.0)
     assert found["blur_survival"] == 0.5, "the net says 0, which is right about the first"
+
+
+def test_the_better_half_is_chosen_by_filters_and_surrogates_and_keeps_the_cost_of_all():
+    x = torch.tensor([0.1, 0.4, 0.3, 0.2]).view(-1, 1, 1, 1)
+    told = guided.Attacked(
+        x, torch.zeros(4, dtype=torch.int64), np.array([True, False, True, True]), np.array([True, True, False, True]),
+        np.array([True, True, False, False]), 2.0,
+    )  # fmt: skip
+
+    class Missed(torch.nn.Module):
+        def forward(self, images):
+            return torch.cat([torch.zeros(len(images), 1), images.flatten(1)], 1)
+
+    order = transfer.preferred(told, [digits.Net(Missed()), digits.Net(Missed())])
+    assert order.tolist() == [1, 3, 0, 2]
+    half = told.best(order[:2])
+    assert (half.fooled.tolist(), half.audited.tolist(), half.cpu_s) == ([False, True], [True, False], 2.0)
+    assert half.x.flatten().tolist() == pytest.approx([0.4, 0.2])
 
 
 def test_augmentations_keep_the_range_and_the_shape():

@@ -122,6 +122,40 @@ def test_the_estimate_moves_by_the_strength_and_towards_the_target_s_mistake():
     assert torch.allclose(still, plain, atol=1e-6)
 
 
+class Bend(Bright):
+    """Says "two" up a path that bends away from where its gradient first points."""
+
+    def logits(self, images):
+        x, y = images[:, 0, 0, 0], images[:, 0, 0, 1]
+        climbed = y - 50 * (x - y**2) ** 2
+        return torch.stack([-climbed, climbed], 1)
+
+
+def test_several_gradients_a_step_climb_higher_by_the_same_strength():
+    found = []
+    for moves in (1, 8):
+        scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+        scheduler.set_timesteps(1)
+        held = Guided(targets=[Bend()], clamp=99, strength=0.5, moves=moves).wrap(BRIEFS[:1], scheduler, lambda x: x)
+        start = torch.zeros(1, 1, 1, 2)
+        end = held.step(torch.zeros_like(start), held.timesteps[0], start, return_dict=False)[0]
+        assert end.square().mean().sqrt() <= 0.5 + 1e-6, "they share the strength"
+        found.append(float(margin(Bend().logits(end), torch.tensor([0]), "away", 0.5)))
+    assert found[1] > found[0] + 1
+
+
+def test_what_targets_miss_and_judges_are_sure_of_is_left_as_it_is():
+    flow, light = (
+        diffusers.FlowMatchEulerDiscreteScheduler,
+        Guided(targets=[Bright()], judges=[Bright(-1)], clamp=-50, sure=0.01),
+    )
+    plain, _ = walk(flow(), None)
+    left, _ = walk(flow(), light)
+    assert torch.equal(left, plain)
+    moved, _ = walk(flow(), Guided(targets=[Bright()], judges=[Bright(-1)], clamp=-50, sure=1.0))
+    assert (moved != plain).any(), "a judge that is less than sure pulls"
+
+
 def test_a_sample_is_moved_alike_in_every_batch_and_the_scheduler_given_is_left_as_it_was():
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
     guided = Guided(targets=[Bright()], strength=0.2)
@@ -171,6 +205,10 @@ def test_margins_above_zero_are_the_decisions():
 def test_mistakes_are_said():
     with pytest.raises(JobError, match="expected a target, strength >= 0"):
         Guided(targets=[])
+    with pytest.raises(JobError, match=r"expected moves >= 1 and sure in \(0, 1\], got 0 and 1\.0"):
+        Guided(targets=[Bright()], moves=0)
+    with pytest.raises(JobError, match="got 1 and 0"):
+        Guided(targets=[Bright()], sure=0)
     with pytest.raises(JobError, match="expected labels out of one, two; got three"):
         Guided(targets=[Bright()]).objective(["three"])
     scheduler = diffusers.EulerDiscreteScheduler(prediction_type="epsilon")

@@ -62,15 +62,25 @@ def test_draws_what_the_label_says(model):
     assert len({d.image for d in drawn}) == len(BRIEFS)
 
 
-def test_an_image_depends_on_its_brief_alone(model, folder):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_image_depends_on_its_brief_alone(model, folder, dtype):
+    model = replace(model, dtype=dtype)
     images = [d.image for d in model.draw(BRIEFS)]
     assert [d.image for d in model.draw(BRIEFS[::-1])][::-1] == images
     assert [model.draw([b])[0].image for b in BRIEFS[:6]] == images[:6]
     for batch_size in (1, 5, 16, 23):
         assert [d.image for d in replace(model, batch_size=batch_size).draw(BRIEFS)] == images
     assert [d.image for d in model.draw([replace(b, seed=b.seed + 1) for b in BRIEFS])] != images
-    again = registry.make("image_model", "tiny", model=str(folder), steps=6)
+    again = registry.make("image_model", "tiny", model=str(folder), steps=6, dtype=dtype)
     assert [d.image for d in again.draw(BRIEFS)] == images
+
+
+def test_in_bfloat16_the_images_are_nearly_the_same_and_the_record_says_so(model):
+    half = replace(model, dtype="bfloat16")
+    images = [vision.pixels([d.image for d in m.draw(BRIEFS)], size=16, channels=1).astype(float) for m in (model, half)]
+    assert 0 < np.abs(images[0] - images[1]).mean() < 4
+    assert half.settings()["dtype"] == "bfloat16"
+    assert "dtype" not in model.settings(), "an older record says the same"
 
 
 def test_from_an_image_less_noise_keeps_more_of_it(model):
