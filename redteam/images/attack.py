@@ -46,7 +46,8 @@ class GuidedDiffusion(Attack):
     a drawing costs no query of it.
 
     `strengths` are tried in turn, `strength` is the size of a move (see `redteam.images.guided.Guided`), the last `unguided`
-    steps are left to the generator: what is written there is pixel noise, which an upload loses.
+    steps are left to the generator: what is written there is pixel noise, which an upload loses. `moves` gradients are taken a
+    step, and a sample is left alone that has passed while every guide sees its label by `sure`.
     """
 
     gradients: ClassVar[bool] = True
@@ -55,7 +56,7 @@ class GuidedDiffusion(Attack):
     def __init__(
         self, *, image_model: Any, guides: Sequence[WhiteBoxImages] = (), surrogates: Sequence[WhiteBoxImages] = (),
         strengths: Sequence[float] = LADDER, strength: float = 0.1, judge_weight: float = 1.0, clamp: float = 3.0,
-        skip: int = 0, unguided: int = 2, every: int = 1,
+        skip: int = 0, unguided: int = 2, every: int = 1, moves: int = 1, sure: float = 1.0,
     ):  # fmt: skip
         if not getattr(image_model, "guidable", False):
             raise JobError(f"attack 'guided': expected a generator that can be guided, such as `tiny`; got {image_model!r}")
@@ -68,10 +69,23 @@ class GuidedDiffusion(Attack):
         self.image_model, self.guides, self.strengths = image_model, tuple(guides), tuple(strengths)
         self.surrogates = tuple(surrogates)
         self.strength, self.judge_weight, self.clamp = strength, judge_weight, clamp
-        self.skip, self.unguided, self.every = skip, unguided, every
+        self.skip, self.unguided, self.every, self.moves, self.sure = skip, unguided, every, moves, sure
+        self.guidance(self.surrogates)  # says what is wrong with the settings
 
     def __repr__(self) -> str:
-        shown = ("guides", "surrogates", "strengths", "strength", "judge_weight", "clamp", "skip", "unguided", "every")
+        shown = (
+            "guides",
+            "surrogates",
+            "strengths",
+            "strength",
+            "judge_weight",
+            "clamp",
+            "skip",
+            "unguided",
+            "every",
+            "moves",
+            "sure",
+        )
         return f"GuidedDiffusion({self.image_model!r}, {', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
     @property
@@ -82,16 +96,16 @@ class GuidedDiffusion(Attack):
     def guidance(self, targets: Sequence[WhiteBoxImages]) -> guided.Guided:
         return guided.Guided(
             targets=targets, judges=self.guides, strength=self.strength, judge_weight=self.judge_weight, clamp=self.clamp,
-            margin="benign", skip=self.skip, unguided=self.unguided, every=self.every,
+            margin="benign", skip=self.skip, unguided=self.unguided, every=self.every, moves=self.moves, sure=self.sure,
         )  # fmt: skip
 
     def gradients_of(self, brief: Brief) -> int:
-        """Of the target: steps that are guided by it, of those that a drawing of this noise has."""
+        """Of the target, at most: `moves` for each step that is guided by it, of those that a drawing of this noise has."""
         if self.surrogates:
             return 0
         steps = self.image_model.steps
         left = steps - min(steps - 1, round(steps * (1 - brief.strength))) - self.skip - self.unguided
-        return max(0, -(-left // self.every))
+        return self.moves * max(0, -(-left // self.every))
 
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
         for noise in itertools.cycle(self.strengths):
@@ -105,5 +119,5 @@ class GuidedDiffusion(Attack):
     def _said(self) -> dict[str, Any]:
         """How a sample was steered, for its record."""
         said = {"strength": self.strength, "clamp": self.clamp, "skip": self.skip, "unguided": self.unguided}
-        said |= {"judge_weight": self.judge_weight, "every": self.every}
+        said |= {"judge_weight": self.judge_weight, "every": self.every, "moves": self.moves, "sure": self.sure}
         return said | ({"surrogates": [repr(one) for one in self.surrogates]} if self.surrogates else {})
