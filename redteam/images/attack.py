@@ -62,15 +62,15 @@ class GuidedDiffusion(Attack):
             raise JobError(f"attack 'guided': expected a generator that can be guided, such as `tiny`; got {image_model!r}")
         if not strengths or not all(0 < s <= 1 for s in strengths):
             raise JobError(f"attack 'guided': expected strengths in (0, 1], got {list(strengths)}")
-        if skip < 0 or unguided < 0 or every < 1:
+        if skip < 0 or unguided < 0 or every < 1 or moves < 1 or not 0 < sure <= 1:
             raise JobError(
-                f"attack 'guided': expected skip and unguided >= 0 and every >= 1; got {skip}, {unguided} and {every}"
+                "attack 'guided': expected skip and unguided >= 0, every and moves >= 1 and sure in (0, 1]; got "
+                f"{skip}, {unguided}, {every}, {moves} and {sure}"
             )
         self.image_model, self.guides, self.strengths = image_model, tuple(guides), tuple(strengths)
         self.surrogates = tuple(surrogates)
         self.strength, self.judge_weight, self.clamp = strength, judge_weight, clamp
         self.skip, self.unguided, self.every, self.moves, self.sure = skip, unguided, every, moves, sure
-        self.guidance(self.surrogates)  # says what is wrong with the settings
 
     def __repr__(self) -> str:
         shown = (
