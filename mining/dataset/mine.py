@@ -26,7 +26,8 @@ from ..labels.verdicts import Verdicts
 from ..labels.views import Views
 from ..selection.base import Pool
 from ..selection.select import Selection, select
-from . import asked, near, table
+from . import asked, crowd, near, table
+from .crowd import Crowd
 from .near import Near
 from .read import Rows
 from .result import Curve, MiningResult, Slice
@@ -70,6 +71,7 @@ class Found:
     hardness: np.ndarray
     negatives: np.ndarray
     selection: Selection
+    crowd: Crowd | None = None
 
 
 def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tuple[np.ndarray, str]:
@@ -163,7 +165,8 @@ def mine(
     selection, facts, more = _next(rows, vectors, said, apart, s)
     curves, f1, errors, unplayed = _worth(rows, vectors, close.group, found, s, told)
     notes += [f"what a review is worth was not measured: {unplayed}"] if unplayed else []
-    everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection)
+    people = crowd.heard(rows, found.views if found else None, most=s.budget)
+    everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection, people)
     made = table.made(everything, worse, budget=s.queue)
     facts = {
         "embedder": model,
@@ -171,6 +174,7 @@ def mine(
         **close.facts,
         **facts,
         **turns,
+        **(people.facts if people else {}),
     }
     if found is not None and apart is None:
         facts["slices are of"] = "the views' own errors, out of fold: no scores of a target were given"
