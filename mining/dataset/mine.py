@@ -37,7 +37,10 @@ EMBEDDED = 1024  # rows at a time
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
 NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
-FEW = 1000  # labelled rows under which the noise of labels can't be estimated well: views and neighbours decide alone
+# Labelled rows below which verdicts do not rest on the estimate of the noise: from some fifty flips its share of even noise
+# comes out anywhere between 0.4 and 0.9 as the folds fall (docs/design/label_issues.md, "Where it is unsteady"), and with it
+# the threshold of a flag. There a label is suspect when the views' mean and most views reject it, as `verdicts.judge` says.
+FEW = 1000
 
 
 @dataclass(frozen=True, slots=True)

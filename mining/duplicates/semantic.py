@@ -23,7 +23,6 @@ EXACT = 8192  # rows up to which every pair is compared
 CELL = 128  # rows at home in a cell, on average
 _ASKED = 1 << 16  # candidates of the check that are looked at in a part
 _FINEST = 1 / 64  # of the widest margin: less is rounding
-_REFINED = 4 * _ASKED  # by all of their sketch, where no more are left by its first columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,11 @@ def _known(
         first = part[:, : along.first]
         half = np.einsum("ij,ij->i", first, first) / 2
         i, j = np.nonzero(asked @ np.hstack([first, -half[:, None]]).T > bound[:, None])
-        if len(i) <= _REFINED:
+        if len(i) <= _ASKED:  # of more, a share is looked at as they are
             apart = points[chosen[i]] - part[j]
             near = np.einsum("ij,ij->i", apart, apart) <= along.near
             i, j = i[near], j[near]
-        if len(i) > _ASKED:
+        else:
             some = rng.choice(len(i), _ASKED, replace=False)
             i, j = i[some], j[some]
         i, j = chosen[i], j + start
