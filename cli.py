@@ -93,6 +93,12 @@ def mine(
     ] = None,
     lineage: Annotated[str | None, typer.Option(help="Column that names rows of one origin; they stay together.")] = None,
     attribute: Annotated[list[str] | None, typer.Option(help="Column to look for slices in; may be repeated.")] = None,
+    annotators: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Labels of several people: a column of each, may be repeated, or one of lists. Without --labels: all."
+        ),
+    ] = None,
     benign: Annotated[str | None, typer.Option(help="The harmless label, where no policy says it.")] = None,
     rare: Annotated[str | None, typer.Option(help="A label of which there is too little: it is looked for.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Split to read; twice with leakage.")] = None,
@@ -127,7 +133,10 @@ def mine(
     if wrong := [r for r in rename or () if "=" not in r]:
         raise UserError(f"--rename: expected OLD=NEW, got {wrong[0]!r}")
     renamed = dict(r.rsplit("=", 1) for r in rename or ())
-    columns = Columns(labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()), renamed=renamed)
+    columns = Columns(
+        labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()), annotators=tuple(annotators or ()),
+        renamed=renamed,
+    )  # fmt: skip
     if source[0] == "leakage" and len(source) == 3:
         if (vectors or scores or "").endswith(".npy"):
             raise UserError("leakage: expected --vectors as a column of both data sets; got a .npy file. Fix: name a column")

@@ -198,6 +198,13 @@ def _label_next(result: MiningResult) -> Iterator[Advice]:
         yield tell("act", "next", "Label {} next.{}", plural(n, "row"), why)
 
 
+def _ask_again(result: MiningResult) -> Iterator[Advice]:
+    ranked = result.table["ask_again_rank"]
+    if n := len(ranked) - ranked.null_count:
+        text = "Ask one more annotator about {}: <strong>ask_again_rank</strong> in the table has them in order."
+        yield tell("act", "notes", text, plural(n, "row"))
+
+
 def _rejected(result: MiningResult) -> Iterator[Advice]:
     if result.rejected:
         reason, n = Counter(reason for _, reason in result.rejected).most_common(1)[0]
@@ -218,5 +225,5 @@ def _rows(result: MiningResult, verdict: str, *columns: str) -> list[dict[str, s
 
 
 RULES: tuple[Callable[[MiningResult], Iterator[Advice]], ...] = (
-    _review, _relabel, _drop, _escalate, _slices, _label_next, _upweight, _rejected,
+    _review, _relabel, _drop, _escalate, _slices, _label_next, _ask_again, _upweight, _rejected,
 )  # fmt: skip

@@ -145,9 +145,21 @@ def lines(mined: Mined) -> list[str]:
         f"worse: {s.name} ({', '.join(s.words) or 'no words'}): {s.error:.1%} wrong, elsewhere {s.rest:.1%}"
         for s in result.slices
     ]
+    out += _people(result)
     out += [f"note: {note}" for note in result.notes]
     tasks = [f"tasks   {mined.tasks}, with labeling.xml beside it"] if mined.tasks else []
     return [*out, "", f"report  {mined.report}", f"table   {mined.table}", *tasks]
+
+
+def _people(result: MiningResult) -> list[str]:
+    """How far annotators are to be trusted, the least first."""
+    told = result.facts.get("annotators, quality of each", {})
+    ranked = result.table["ask_again_rank"]
+    again = f"{len(ranked) - ranked.null_count:,} rows to ask about once more"
+    alpha = result.facts.get("annotators, Krippendorff's alpha")
+    agreement = f", Krippendorff's alpha {alpha:.2f}" if alpha is not None else ""
+    lines = [f"  {who}: {said}" for who, said in sorted(told.items(), key=lambda pair: pair[1])[:5]]
+    return [f"{len(told)} annotators{agreement}, {again}; quality, lowest first", *lines] if told else []
 
 
 def _verdicts(result: MiningResult) -> list[tuple[str, int, str]]:

@@ -26,7 +26,8 @@ from ..labels.verdicts import Verdicts
 from ..labels.views import Views
 from ..selection.base import Pool
 from ..selection.select import Selection, select
-from . import asked, near, table
+from . import asked, crowd, near, table
+from .crowd import Crowd
 from .near import Near
 from .read import Rows
 from .result import Curve, MiningResult, Slice
@@ -36,7 +37,10 @@ EMBEDDED = 1024  # rows at a time
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
 NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
-FEW = 1000  # labelled rows under which the noise of labels can't be estimated well: views and neighbours decide alone
+# Labelled rows below which verdicts do not rest on the estimate of the noise: from some fifty flips its share of even noise
+# comes out anywhere between 0.4 and 0.9 as the folds fall (docs/design/label_issues.md, "Where it is unsteady"), and with it
+# the threshold of a flag. There a label is suspect when the views' mean and most views reject it, as `verdicts.judge` says.
+FEW = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Found:
     hardness: np.ndarray
     negatives: np.ndarray
     selection: Selection
+    crowd: Crowd | None = None
 
 
 def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tuple[np.ndarray, str]:
@@ -163,7 +168,8 @@ def mine(
     selection, facts, more = _next(rows, vectors, said, apart, s)
     curves, f1, errors, unplayed = _worth(rows, vectors, close.group, found, s, told)
     notes += [f"what a review is worth was not measured: {unplayed}"] if unplayed else []
-    everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection)
+    people = crowd.heard(rows, found.views if found else None, most=s.budget)
+    everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection, people)
     made = table.made(everything, worse, budget=s.queue)
     facts = {
         "embedder": model,
@@ -171,6 +177,7 @@ def mine(
         **close.facts,
         **facts,
         **turns,
+        **(people.facts if people else {}),
     }
     if found is not None and apart is None:
         facts["slices are of"] = "the views' own errors, out of fold: no scores of a target were given"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pathlib
 from collections import Counter
@@ -16,6 +17,7 @@ from sparring.errors import DataError
 from sparring.record import BENIGN, digest
 from sparring.spool import Spool
 
+from . import crowd
 from .sources import batches, opened
 
 HARMLESS = (BENIGN, "ham", "ok", "safe", "clean", "normal", "neutral", "none", "legit", "not_spam", "non-toxic")
@@ -36,6 +38,7 @@ class Columns:
     scores: str | None = None  # (k,) floats a row, the target's, in the order of the labels
     lineage: str | None = None  # rows of one value stay together in folds
     attributes: tuple[str, ...] = ()  # to look for slices in
+    annotators: tuple[str, ...] = ()  # labels of several people: a column each, or one of lists; see `crowd.voices`
     renamed: Mapping[str, str] = field(default_factory=dict)  # label as it stands in the column -> what it is called
 
 
@@ -46,7 +49,8 @@ class Rows:
     `number` (n,) is the row's place in the source; `labels` (n,) int into `names`, -1 where there is none; `benign` the number
     of the harmless label, None where the labels know none. `texts` or `images` (encoded files), or neither: they stand on disk
     and are read a row at a time; `vectors` (n, d) and `scores` (n, k) as the user has them, `dynamics` (n, k) the mean
-    probabilities over the epochs of a training; `lineage` (n,) int; `attributes` name -> (n,) str. `rejected`: (place, reason).
+    probabilities over the epochs of a training; `lineage` (n,) int; `attributes` name -> (n,) str. `annotations` (n, a) int are
+    what each of `annotators` said, -1 for nothing. `rejected`: (place, reason).
     """
 
     source: str
@@ -63,6 +67,8 @@ class Rows:
     attributes: Mapping[str, np.ndarray] = field(default_factory=dict)
     rejected: tuple[tuple[int, str], ...] = ()
     dynamics: np.ndarray | None = None
+    annotators: tuple[str, ...] = ()
+    annotations: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -89,12 +95,22 @@ def read(
     columns = _guessed(columns, data)
     _check(columns, data, name)
     found = _scanned(data, source, columns, scratch)
-    given = _given(found.columns[columns.labels], columns, name) if columns.labels else [None] * len(data)
-    known = tuple(names) or _names(data, columns, given)
+    given = _given(found.columns[columns.labels], columns, name, columns.labels) if columns.labels else [None] * len(data)
+    voices = crowd.voices(found.columns, columns.annotators, data.features)
+    said = {who: _given(values, columns, name, f"annotator {who}") for who, values in voices.items()}
+    all_given = [*given, *itertools.chain(*said.values())]
+    known = tuple(names) or _names(data, columns, all_given)
     number = {label: i for i, label in enumerate(known)}
+    _known([label if label is None else str(label) for label in all_given], known, name)
     texts = [label if label is None else str(label) for label in given]
-    _known(texts, known, name)
+    told = {who: [label if label is None else str(label) for label in labels] for who, labels in said.items()}
+    people = crowd.matrix(told, number) if told else None
+    if people is not None and not columns.labels:
+        texts = [known[i] if i >= 0 else None for i in crowd.vote(people)]
     rejected = found.faults
+    for i, who in np.argwhere(people == -2).tolist() if people is not None else ():
+        label = str(list(told.values())[who][i])[:40]
+        rejected.setdefault(i, f"label {label!r} of an annotator is none of {', '.join(known)}")
     rejected |= {i: f"label {label[:40]!r} is none of {', '.join(known)}" for i, label in enumerate(texts)
                  if label is not None and label not in number and i not in rejected}  # fmt: skip
     kept = [i for i in range(len(data)) if i not in rejected]
@@ -115,6 +131,7 @@ def read(
         _lineage(found.columns[columns.lineage], rows) if columns.lineage else None,
         {a: np.array([str(v) for v in found.columns[a]])[rows] for a in columns.attributes},
         tuple(sorted(rejected.items())), _array(dynamics, data, None, rows, "dynamics"),
+        tuple(said), None if people is None else people[rows],
     )  # fmt: skip
 
 
@@ -130,7 +147,7 @@ class _Scan:
 
 
 def _scanned(data: Any, source: Any, columns: Columns, scratch: pathlib.Path | None) -> _Scan:
-    single = (columns.labels, columns.key, columns.lineage, *columns.attributes)
+    single = (columns.labels, columns.key, columns.lineage, *columns.attributes, *columns.annotators)
     beside = [name for name in dict.fromkeys(single) if name]
     content = columns.text or columns.image
     out = _Scan(Spool(folder=scratch), [], {name: [] for name in beside}, {})
@@ -156,7 +173,7 @@ def _guessed(columns: Columns, data: Any) -> Columns:
         return columns
     if images := [n for n, f in data.features.items() if isinstance(f, Image)]:
         return replace(columns, image=images[0])
-    taken = {columns.labels, columns.key, columns.lineage, *columns.attributes}
+    taken = {columns.labels, columns.key, columns.lineage, *columns.attributes, *columns.annotators}
     strings = [n for n, f in data.features.items() if getattr(f, "dtype", "") in ("string", "large_string") and n not in taken]
     usual = [n for n in strings if n.lower() in ("text", "content", "message", "comment", "sentence", "body")]
     return replace(columns, text=(usual or strings or [None])[0])
@@ -164,7 +181,7 @@ def _guessed(columns: Columns, data: Any) -> Columns:
 
 def _named(columns: Columns) -> list[str | None]:
     single = [columns.labels, columns.text, columns.image, columns.key, columns.vectors, columns.scores, columns.lineage]
-    return [*single, *columns.attributes]
+    return [*single, *columns.attributes, *columns.annotators]
 
 
 def _check(columns: Columns, data: Any, name: str) -> None:
@@ -200,13 +217,13 @@ def _decoded(data: Any, name: str, values: list[Any]) -> list[Any]:
     return values
 
 
-def _given(values: Sequence[Any], columns: Columns, name: str) -> list[Any]:
+def _given(values: Sequence[Any], columns: Columns, name: str, of: str) -> list[Any]:
     """Labels as they were given: no space around them, whole floats as integers, as a column with gaps has them; None for
     none."""
     given = [_label(value) for value in values]
     if strange := next((v for v in given if not isinstance(v, (str, int, float, type(None)))), None):
         raise DataError(
-            f"{name}: expected one label a row in {columns.labels!r}; got {type(strange).__name__} {str(strange)[:40]}. "
+            f"{name}: expected one label a row in {of!r}; got {type(strange).__name__} {str(strange)[:40]}. "
             "Fix: a column with one label a row"
         )
     return [columns.renamed.get(str(v), v) if v is not None else None for v in given]
@@ -235,16 +252,16 @@ def _known(given: Sequence[str | None], known: Sequence[str], name: str) -> None
 def _names(data: Any, columns: Columns, given: Sequence[Any]) -> tuple[str, ...]:
     from datasets import ClassLabel
 
-    if columns.labels is None:
+    of = columns.labels or next(iter(columns.annotators), None)
+    if of is None:
         return ()
-    if isinstance(feature := data.features[columns.labels], ClassLabel):
+    if isinstance(feature := data.features[of], ClassLabel):
         return tuple(dict.fromkeys(columns.renamed.get(label, label) for label in feature.names))
     found = {label for label in given if label is not None}
     labelled = sum(label is not None for label in given)
     if len(found) > MOST_LABELS or (labelled >= MANY and 2 * len(found) > labelled):
         raise DataError(
-            f"column {columns.labels!r}: expected labels, found {len(found)} different values in {labelled} rows. "
-            "Fix: name another column"
+            f"column {of!r}: expected labels, found {len(found)} different values in {labelled} rows. Fix: name another column"
         )
     numeric = all(isinstance(label, (int, float)) for label in found)
     return tuple(str(label) for label in (sorted(found) if numeric else sorted(found, key=str)))

@@ -39,6 +39,11 @@ SCHEMA = pa.schema(
         ("slices", pa.list_(pa.int64())),  # numbers into `slices`
         ("selected_rank", pa.int64()),  # 1 is to be labelled first; null: not selected
         ("audit", pa.bool_()),  # selected at random, for honest estimates
+        ("annotations", pa.int64()),  # annotators who labelled the row; null in this and the next four: no annotators
+        ("agreement", pa.float32()),  # [0, 1], the share of them who gave the consensus
+        ("consensus", pa.string()),
+        ("consensus_quality", pa.float32()),  # [0, 1], 1: surely right
+        ("ask_again_rank", pa.int64()),  # 1: one more label says most here
         ("x", pa.float32()),  # 2-D map of the embedding
         ("y", pa.float32()),
     ]

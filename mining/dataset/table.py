@@ -40,6 +40,10 @@ def made(found: Found, slices: Sequence[Slice], *, budget: int | None) -> pa.Tab
     audit[found.selection.rows] = found.selection.audit
     negative = np.full(n, None, object)
     negative[found.negatives] = np.arange(1, len(found.negatives) + 1)
+    again, people = np.full(n, None, object), found.crowd.found if found.crowd else None
+    if found.crowd:
+        again[found.crowd.again] = np.arange(1, len(found.crowd.again) + 1)
+    nothing = np.full(n, None, object)
     shown = np.flatnonzero((verdict != "ok") | flagged | (chosen != None) | (negative != None))  # noqa: E711
     place = _map(found.vectors)
     columns: dict[str, Any] = {
@@ -56,7 +60,11 @@ def made(found: Found, slices: Sequence[Slice], *, budget: int | None) -> pa.Tab
         "why_removed": [why if gone else None for why, gone in zip(found.removal.why_removed, removed, strict=True)],
         "why_spared": [_spared(found, i, bool(removed[i]), str(verdict[i])) for i in range(n)],
         "undone": found.near.undone if found.near.undone is not None else [None] * n,
-        "slices": _slices(slices, n), "selected_rank": chosen, "audit": audit, "x": place[:, 0], "y": place[:, 1],
+        "slices": _slices(slices, n), "selected_rank": chosen, "audit": audit,
+        "annotations": people.count if people else nothing, "agreement": _null(people.agreement) if people else nothing,
+        "consensus": name[people.consensus] if people else nothing,
+        "consensus_quality": _null(people.quality) if people else nothing, "ask_again_rank": again,
+        "x": place[:, 0], "y": place[:, 1],
     }  # fmt: skip
     arrays = [pa.array(list(columns[field.name]), field.type, from_pandas=True) for field in SCHEMA]
     return pa.Table.from_arrays(arrays, schema=SCHEMA).take(np.argsort(rows.number))

@@ -20,8 +20,9 @@ from . import cells, sketch
 from .verified import Verified, cosines
 
 EXACT = 8192  # rows up to which every pair is compared
-CELL = 256  # rows at home in a cell, on average
+CELL = 128  # rows at home in a cell, on average
 _ASKED = 1 << 16  # candidates of the check that are looked at in a part
+_FINEST = 1 / 64  # of the widest margin: less is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def near_duplicates(
     Up to 8,192 rows every pair is compared. Beyond, a row visits neighbouring cells as far as a share `recall` of sampled
     rows, displaced to the very threshold towards another row, needs to meet its origin; then `check` rows are compared with
     all others to measure what was found. Rows of zeros are near nothing. Of a row's pairs with earlier rows `most` are
-    kept. Memory: about 300 bytes a row, and the pairs.
+    kept. Memory: about 450 bytes a row, and the pairs.
 
     Raises `DataError` for rows that are neither of unit length nor zero, and for a threshold outside (0, 1).
     """
@@ -66,8 +67,8 @@ def near_duplicates(
     places = points[:, -along.leading :]
     where = cells.fit(places, max(1, len(points) // CELL), rng)
     margin = _margin(where, along, sampled, threshold, recall, rng)
-    for members, homes in cells.members(where, cells.route(where, places, margin)):
-        found.within(points[members], rows[members], homes, along)
+    for members, here, homes in cells.members(where, points, margin):
+        found.within(here, rows[members], homes, along)
     first, second, cosine, cut = found.result()
     known = _known(vectors, points, rows, along, threshold, check, rng)
     known = known[~np.isin(known % n, cut)]
@@ -112,17 +113,14 @@ def _margin(
     where: cells.Cells, along: sketch.Axes, sampled: np.ndarray, threshold: float, recall: float, rng: np.random.Generator
 ) -> float:
     """How far over a border rows have to visit, so that a share `recall` of displaced rows meets its origin."""
-    origin = sampled[rng.permutation(len(sampled))[:1024]]
-    toward = origin[rng.permutation(len(origin))] - origin
-    toward -= np.einsum("ij,ij->i", toward, origin)[:, None] * origin
+    toward = sampled[rng.permutation(len(sampled))] - sampled
+    toward -= np.einsum("ij,ij->i", toward, sampled)[:, None] * sampled
     length = np.linalg.norm(toward, axis=1, keepdims=True)
-    moved = threshold * origin + np.sqrt(1 - threshold**2) * toward / np.where(length > 0, length, 1)
-    place, displaced = (along.of(x.astype(np.float32))[:, -along.leading :] for x in (origin, moved))
-    low, high = 0.0, float(np.sqrt((1 - threshold) / 2))  # half the distance at the threshold: no pair needs more
-    for _ in range(6):
-        middle = (low + high) / 2
-        low, high = (low, middle) if cells.meet(where, place, displaced, middle).mean() >= recall else (middle, high)
-    return high
+    moved = threshold * sampled + np.sqrt(1 - threshold**2) * toward / np.where(length > 0, length, 1)
+    place, displaced = (along.of(x.astype(np.float32))[:, -along.leading :] for x in (sampled, moved))
+    widest = float(np.sqrt((1 - threshold) / 2))  # half the distance at the threshold: no pair needs more
+    needed = float(np.quantile(cells.needed(where, place, displaced), recall, method="higher"))
+    return float(np.clip(needed, widest * _FINEST, widest))
 
 
 def _known(
@@ -132,14 +130,19 @@ def _known(
     """Keys of all pairs of `check` rows, verified. Where a part of the rows leaves more than 65,536 candidates, a random share
     of them is looked at."""
     chosen = np.sort(rng.choice(len(points), min(check, len(points)), replace=False))
-    asked = np.hstack([points[chosen], np.ones((len(chosen), 1), np.float32)])
+    asked = np.hstack([points[chosen, : along.first], np.ones((len(chosen), 1), np.float32)])
     bound = (np.einsum("ij,ij->i", asked, asked) - 1 - along.near) / 2
     keys = [np.zeros(0, np.int64)]
     for start in range(0, len(points) if check else 0, 8192):
         part = points[start : start + 8192]
-        half = np.einsum("ij,ij->i", part, part) / 2
-        i, j = np.nonzero(asked @ np.hstack([part, -half[:, None]]).T > bound[:, None])
-        if len(i) > _ASKED:
+        first = part[:, : along.first]
+        half = np.einsum("ij,ij->i", first, first) / 2
+        i, j = np.nonzero(asked @ np.hstack([first, -half[:, None]]).T > bound[:, None])
+        if len(i) <= _ASKED:  # of more, a share is looked at as they are
+            apart = points[chosen[i]] - part[j]
+            near = np.einsum("ij,ij->i", apart, apart) <= along.near
+            i, j = i[near], j[near]
+        else:
             some = rng.choice(len(i), _ASKED, replace=False)
             i, j = i[some], j[some]
         i, j = chosen[i], j + start

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparring import mapped
 
-LEADING, RANDOM = 48, 16  # coordinates along principal axes, and random ones of what is left
+LEADING, RANDOM = 80, 16  # coordinates along principal axes, and random ones of what is left
 FIRST = 32
 LOSS = 1e-4  # at most this share of pairs at the threshold is dismissed wrongly, over the draw of the random axes
 _BLOCK, _BLOCKS = 16, 512  # the sample is of short runs of rows: scattered single rows would read the whole file

@@ -20,6 +20,7 @@ class Annotations:
     """Of n rows and a annotators. `consensus` (n,) int, -1 where nobody labelled; `quality` (n,) in [0, 1], how sure the
     consensus is, NaN where there is none; `agreement` (n,) the share of a row's annotators who gave it; `count` (n,) of them.
 
+    `once_more` (n,) in [0, 1]: how much one more label would say, higher is more, NaN where nobody labelled.
     `label_quality` (n, a), NaN where an annotator gave no label; `annotator_quality` (a,), NaN for one who labelled nothing;
     `shared` (a, a) rows that two both labelled and their `kappa` (a, a), NaN below two rows or where chance alone would agree;
     `alpha` Krippendorff's over all, NaN where no row has two labels. `method` says how the consensus was made.
@@ -29,6 +30,7 @@ class Annotations:
     quality: np.ndarray
     agreement: np.ndarray
     count: np.ndarray
+    once_more: np.ndarray
     label_quality: np.ndarray
     annotator_quality: np.ndarray
     shared: np.ndarray
@@ -42,7 +44,8 @@ def consensus(labels: np.ndarray, probabilities: np.ndarray | None = None) -> An
 
     With out-of-fold `probabilities` (n, k) by CROWDLAB (Goh et al. 2022, https://arxiv.org/abs/2210.06812, by cleanlab), which
     weighs the annotators and the model by how often each is right; without, or where no row has two labels, by vote, an
-    annotator's weight being the agreement with the others.
+    annotator's weight being the agreement with the others. Rows to ask about once more are ranked as ActiveLab does (Goh and
+    Mueller 2023, https://arxiv.org/abs/2301.11856): little is learned where many who are to be trusted agree.
 
     Raises `DataError` for labels that are no whole numbers, are below -1 or have no column of probabilities; for probabilities
     of another shape, NaN, outside [0, 1], or whose rows do not sum to 1.
@@ -58,16 +61,23 @@ def consensus(labels: np.ndarray, probabilities: np.ndarray | None = None) -> An
     else:
         found = _vote(given[np.ix_(rows, who)])
         method = "vote" if several else "the only label"
-    final, quality, own, trust = found
     n, a = given.shape
     out = Annotations(
-        np.full(n, -1), np.full(n, np.nan), np.full(n, np.nan), said.sum(1), np.full((n, a), np.nan), np.full(a, np.nan),
-        shared, _kappas(given, shared), alpha(given), method,
+        np.full(n, -1), np.full(n, np.nan), np.full(n, np.nan), said.sum(1), np.full(n, np.nan), np.full((n, a), np.nan),
+        np.full(a, np.nan), shared, _kappas(given, shared), alpha(given), method,
     )  # fmt: skip
-    out.consensus[rows], out.quality[rows], out.annotator_quality[who] = final, quality, trust
+    out.consensus[rows], out.quality[rows], out.annotator_quality[who] = found.consensus, found.quality, found.trust
     out.agreement[rows] = ((given == out.consensus[:, None]) & said)[rows].sum(1) / said[rows].sum(1)
-    out.label_quality[np.ix_(rows, who)] = np.where(said[np.ix_(rows, who)], own, np.nan)
+    out.label_quality[np.ix_(rows, who)] = np.where(said[np.ix_(rows, who)], found.own, np.nan)
+    kinds = int(given.max(initial=1)) + 1 if probabilities is None else np.shape(probabilities)[1]
+    out.once_more[rows] = _once_more(found, said[np.ix_(rows, who)], kinds)
     return out
+
+
+def _once_more(found: _Found, said: np.ndarray, labels: int) -> np.ndarray:
+    """(n,): 1 less the quality that a consensus has after one more label, of an average annotator, that is a mere guess."""
+    known, one = said @ found.weight + found.model_weight, found.weight.mean() if len(found.weight) else 0.0
+    return np.asarray(1 - (found.quality * known + one / labels) / np.maximum(known + one, 1e-12))
 
 
 def alpha(labels: np.ndarray) -> float:
@@ -84,20 +94,34 @@ def alpha(labels: np.ndarray) -> float:
     return float(1 - observed / expected) if expected > 0 else float("nan")
 
 
-Found = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # consensus, its quality, each label's, each annotator's
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Of rows and annotators with labels: `consensus` and its `quality` (n,), that of each label, `own` (n, a), and of each
+    annotator, `trust` (a,); how much an annotator's word weighs (a,), and the model's."""
+
+    consensus: np.ndarray
+    quality: np.ndarray
+    own: np.ndarray
+    trust: np.ndarray
+    weight: np.ndarray
+    model_weight: float = 0.0
 
 
-def _crowdlab(given: np.ndarray, p: np.ndarray) -> Found:
+def _crowdlab(given: np.ndarray, p: np.ndarray) -> _Found:
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
-    found: dict[str, Any] = get_label_quality_multiannotator(np.where(given >= 0, given, np.nan), p, verbose=False)
-    rows, own = found["label_quality"], found["detailed_label_quality"].to_numpy(np.float64)
-    trust = found["annotator_stats"]["annotator_quality"].sort_index().to_numpy(np.float64)
+    said: dict[str, Any] = get_label_quality_multiannotator(
+        np.where(given >= 0, given, np.nan), p, return_weights=True, verbose=False
+    )
+    rows, own = said["label_quality"], said["detailed_label_quality"].to_numpy(np.float64)
+    trust = said["annotator_stats"]["annotator_quality"].sort_index().to_numpy(np.float64)
     quality = np.clip(rows["consensus_quality_score"].to_numpy(np.float64), 0, 1)
-    return rows["consensus_label"].to_numpy(np.int64), quality, np.clip(own, 0, 1), np.clip(trust, 0, 1)
+    weight = np.asarray(said["annotator_weight"], np.float64)
+    final = rows["consensus_label"].to_numpy(np.int64)
+    return _Found(final, quality, np.clip(own, 0, 1), np.clip(trust, 0, 1), weight, float(said["model_weight"]))
 
 
-def _vote(given: np.ndarray) -> Found:
+def _vote(given: np.ndarray) -> _Found:
     """The heaviest label, the lowest number of equals; a label's quality is its share of the row's weight."""
     said = given >= 0
     k = int(given.max(initial=0)) + 1
@@ -115,7 +139,7 @@ def _vote(given: np.ndarray) -> Found:
     quality = share[np.arange(len(share)), final]
     alone = said.sum(1) == 1  # nobody has confirmed it: its annotator's record is all there is
     quality = np.where(alone, (said * weight).sum(1), quality)
-    return final.astype(np.int64), quality, np.where(alone[:, None], weight, own), weight
+    return _Found(final.astype(np.int64), quality, np.where(alone[:, None], weight, own), weight, weight)
 
 
 def _kappas(given: np.ndarray, shared: np.ndarray) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 A queue holds the rows of one *given* label, most suspect first. Canaries are only as good as the noise they imitate: whoever
 mislabels at the boundary is found later than canaries planted anywhere. So the three noises stand beside one another, and
-`Worth.cautious` is the lowest of them.
+`Worth.cautious` is the lowest of them. Few canaries find a scorer that has learned from right labels about them, while real
+errors are many and teach it: so the whole error is played again, on labels cleaned by the model, and that is what is expected;
+the bounds hold what the few canaries say too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,7 +31,8 @@ DEPTHS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)  # of the F1 curve, in estimated errors
 class Curve:
     """One queue under one noise: after `reviewed` (m,) rows `found` (m,) errors are expected, between `low` and `high`.
 
-    That is 95% over the canaries; what is uncertain about `errors`, how many there are in all, comes on top.
+    That is 95% over the canaries, few or as many as errors are estimated; what is uncertain about `errors`, how many there are
+    in all, comes on top.
     """
 
     noise: str
@@ -94,10 +97,14 @@ def worth(
             copy, rows = plant(y, _few(y, ~suspect), noise, p, rng=rng, benign=benign, allowed=~suspect)
             for queue, found in _ranks(_scores(scorer, copy), copy, rows).items():
                 ranks.setdefault(queue, []).append(found)
+        gain, replayed = _replay(y, vectors, scorer, noise, count, p, score, groups, plantings, benign, seed)
+        gains.append(gain)
         for queue, found_at in sorted(ranks.items()):
             depths = np.array(reviewed or _depths(count.get(queue, 0.0), int((y == queue).sum())), np.int64)
-            curves.append(_curve(noise, queue, count.get(queue, 0.0), np.concatenate(found_at), depths))
-        gains.append(_gain(y, vectors, scorer, noise, count, p, score, groups, plantings, benign, seed))
+            curve = _curve(noise, queue, count.get(queue, 0.0), np.concatenate(found_at), depths)
+            if (again := replayed.get(queue)) is not None:
+                curve = _wider(_curve(noise, queue, curve.errors, again, depths), curve)
+            curves.append(curve)
     return Worth(tuple(curves), tuple(gains), count)
 
 
@@ -136,11 +143,20 @@ def _curve(noise: str, queue: int, errors: float, ranks: np.ndarray, depths: np.
     return Curve(noise, queue, errors, len(ranks), depths, *(np.minimum(part, depths) for part in (found, low, high)))
 
 
-def _gain(
+def _wider(replayed: Curve, few: Curve) -> Curve:
+    """The curve of the whole error, with bounds that hold those of the few canaries."""
+    low, high = np.minimum(replayed.low, few.low), np.maximum(replayed.high, few.high)
+    return replace(replayed, canaries=few.canaries + replayed.canaries, low=low, high=high)
+
+
+def _replay(
     y: np.ndarray, vectors: np.ndarray, scorer: Scorer, noise: str, count: Mapping[int, float], p: np.ndarray,
     score: np.ndarray, groups: np.ndarray | None, plantings: int, benign: int, seed: int,
-) -> Gain:  # fmt: skip
-    """The whole error is played again: labels cleaned by the model, as many flips planted, reviewed in the scorer's order."""
+) -> tuple[Gain, dict[int, np.ndarray]]:  # fmt: skip
+    """The whole error is played again: labels cleaned by the model, as many flips planted, reviewed in the scorer's order.
+
+    Beside the gain, queue -> how many rows of it, other flips among them, stand before each flip.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import f1_score
 
@@ -149,12 +165,15 @@ def _gain(
         rows = _queue(y, score, queue)[: round(wrong)]
         clean[rows] = np.where(np.arange(p.shape[1]) == queue, -1, p[rows]).argmax(1)
     total, curves = sum(count.values()), []
+    ranks: dict[int, list[np.ndarray]] = {}
     depths = np.unique([round(share * total) for share in DEPTHS])
     kept = [label for label in np.unique(clean) if label != benign]
     for planting in range(plantings):
         rng = np.random.default_rng([seed, planting, 1])
-        noisy, _ = plant(clean, {q: round(e) for q, e in count.items()}, noise, p, rng=rng, benign=benign)
+        noisy, flipped = plant(clean, {q: round(e) for q, e in count.items()}, noise, p, rng=rng, benign=benign)
         again = _scores(scorer, noisy)
+        for queue in np.unique(noisy[flipped]).tolist():
+            ranks.setdefault(queue, []).append(np.flatnonzero(np.isin(_queue(noisy, again, queue), flipped)))
         held_out = deal(clean, groups, seed=seed + planting) == 0
         values = []
         for depth in depths:
@@ -167,7 +186,7 @@ def _gain(
             said = model.predict(vectors[held_out])
             values.append(f1_score(clean[held_out], said, labels=kept, average="macro", zero_division=0.0))
         curves.append(values)
-    return Gain(noise, depths, np.mean(curves, axis=0))
+    return Gain(noise, depths, np.mean(curves, axis=0)), {queue: np.concatenate(found) for queue, found in ranks.items()}
 
 
 def _queue(labels: np.ndarray, score: np.ndarray, queue: int) -> np.ndarray:

@@ -87,6 +87,13 @@ def test_where_the_noise_is_of_the_kind_planted_the_curve_comes_true(data, kind,
     assert np.abs(off).max() <= 2 * TOLERANCE
 
 
+def test_many_errors_at_the_boundary_teach_the_scorer_and_no_more_is_promised(posts):
+    x, y = posts
+    noisy = wrong(x, y, "boundary")
+    found = worth(noisy, x, scorer(x), errors=errors(noisy, y), noises=["boundary"], plantings=2)
+    assert apart(found, "boundary", x, noisy, y).max() <= TOLERANCE, "few canaries alone promise more than that"
+
+
 def test_canaries_planted_anywhere_are_easier_than_errors_at_the_boundary_and_the_cautious_curve_says_so(digits):
     x, y = digits
     noisy = wrong(x, y, "boundary")
