@@ -73,6 +73,7 @@ PARTS = {
         "pretrained": "sparring.targets.image_pretrained:ImagePretrained",
     },
     "image_embedder": {"pixels": "sparring.pixels:Pixels", "pretrained": "sparring.image_embed:Pretrained"},
+    "engine": {"local": "sparring.engines.base:Local", "ray": "sparring.engines.ray:Ray"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
         "openai": "sparring.verdicts.openai:OpenAI",

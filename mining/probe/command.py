@@ -57,7 +57,7 @@ def of_job(path: pathlib.Path) -> Found:
     """The job's target as of the last promotion in its run folder."""
     job = jobs.load(path)
     check.inputs(job)
-    run = pathlib.Path(job.runs) / job.name
+    run = job.folder / job.name
     folder = run / "target"
     for verdict in sorted(run.glob("round-*/gate/verdict.json")):
         if json.loads(verdict.read_text(encoding="utf-8"))["promoted"]:
