@@ -106,6 +106,7 @@ def mine(
     threshold: Annotated[float, typer.Option(help="Where the classifier decides `not benign`.", min=0, max=1)] = 0.5,
     embedder: Annotated[str, typer.Option(help="Registered embedder; `sparring parts` lists them.")] = "minilm",
     plantings: Annotated[int, typer.Option(help="Rounds of canaries for a review's worth; 0 for none.", min=0)] = 1,
+    engine: Annotated[str, typer.Option(help="`local`, or `ray`: on a cluster, of RAY_ADDRESS or this machine.")] = "local",
     tasks: Annotated[
         bool, typer.Option("--tasks", help="Write Label Studio tasks of the queues and of what to label.")
     ] = False,
@@ -160,7 +161,8 @@ def mine(
     mined = command.run(
         source[0], columns, out, policy=policy, split=split[0] if split else None, benign=benign, embedder=embedder,
         settings=mine.Settings(budget=budget, rare=rare, threshold=threshold, plantings=plantings, seed=seed),
-        tasks=tasks, dynamics=dynamics, target=target, guard=guard, told=lambda what: console.print(what, style="dim"), **files,
+        tasks=tasks, dynamics=dynamics, target=target, guard=guard, engine=engine,
+        told=lambda what: console.print(what, style="dim"), **files,
     )  # fmt: skip
     typer.echo(_json.dumps(mined.result.summary(), indent=1, default=str) if json else "\n".join(command.lines(mined)))
 

@@ -49,6 +49,13 @@ def strategy(ctx: Context, known: Knowledge, operators: Mapping[str, Any]) -> en
     return registry.make(kind, part.kind, **registry.offered(kind, part.kind, offers) | own)
 
 
+def sendable(ctx: Context) -> bool:
+    """Whether units may be done elsewhere. Where the strategy asks a language model they stay, for what it writes stands in the
+    ledger, which is the driver's; so they do where a generator draws."""
+    takes = registry.takes(ctx.job.medium.kind("attack"), ctx.job.attack.strategy.kind)
+    return not takes & {"model", "image_model"}
+
+
 def text_model(ctx: Context) -> TextModel:
     """The strategy's own language model, or the job's generator with room for a longer answer."""
     named, generator = ctx.job.attack.strategy.settings.get("model"), ctx.job.synth.model

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sparring import registry, results
+from sparring import engines, registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.media import TEXTS, Content
@@ -20,12 +20,10 @@ from sparring.retrain import Trained
 from sparring.store import source_of
 from sparring.text import canonical
 
-from . import engine, knowledge, parts, surrogate, warmup
+from . import engine, knowledge, parts, surrogate, units, warmup
 from .archive import elites as elites  # the loop asks it of this stage
-from .engine import Seed
 from .knowledge import Knowledge
 
-UNIT = 50  # seeds
 TWINS = 6  # benign rows perturbed for each success; with fewer, clean precision falls
 TRIED = 12  # of which those are kept that the target scores highest
 NEAREST = 100  # benign training rows that twins are made from
@@ -96,50 +94,32 @@ def attack(
             *map(type, operators.values()),
         ),
     }  # fmt: skip
+    budget = 1 if idle else job.budget
+    work = units.Unit.of(ctx, strategy, trained, budget)
+    if engines.beside(trained.target).spreads and parts.sendable(ctx):
+        units.ahead(ctx, work, path, shared, seeds)
     out: list[AttackResult] = []
-    for number, start in enumerate(range(0, len(seeds), UNIT)):
-        chunk = seeds[start : start + UNIT]
-        budget = 1 if idle else job.budget
-        n = _kept(ctx, f"{path}-{number:05d}.parquet", shared, chunk)
+    for number, start in enumerate(range(0, len(seeds), units.SEEDS)):
+        chunk = seeds[start : start + units.SEEDS]
+        n = units.kept(ctx, f"{path}-{number:05d}.parquet", shared, chunk)
         if n < len(chunk) and not ctx.meter.stop():
             n = max(n, ctx.meter.room(len(chunk), each=budget))
         if n == 0:
             break
         chunk = chunk[:n]
-        key = _key(shared, chunk)
+        key = units.key(shared, chunk)
 
-        def make(chunk: Sequence[Record] = chunk, budget: int = budget) -> Any:
-            found = engine.attack(
-                strategy,
-                trained.target,
-                [Seed(s.id, s.content, s.label_name, s.clause) for s in chunk],
-                ctx.judges.filter,
-                budget=budget,
-                judge_budget=job.judge_budget,
-                seed=ctx.job.seed,
-                longer=ctx.job.judges.longer,
-                payload_patterns=ctx.policy.payload,
-                medium=ctx.job.medium,
-            )
-            ctx.run.charge({"queries": sum(o.queries for o in found)})
-            return results.to_table(_audited(ctx, found))
+        def make(chunk: Sequence[Record] = chunk) -> Any:
+            found = work(units.of_seeds(chunk))
+            ctx.run.charge({"queries": sum(r.queries for r in found)})
+            return results.to_table(found)
 
         mine = results.from_table(ctx.run.table(f"{path}-{number:05d}.parquet", key, make))
         if "/outcomes/train" in path:
             ctx.meter.judged("attack", [r.status == "success" for r in mine if r.attacked])
         out += mine
-        ctx.progress(Event(_told(path), round, min(start + UNIT, len(seeds)), len(seeds), _counts(out)))
+        ctx.progress(Event(_told(path), round, min(start + units.SEEDS, len(seeds)), len(seeds), _counts(out)))
     return out
-
-
-def _kept(ctx: Context, path: str, shared: dict[str, Any], chunk: Sequence[Record]) -> int:
-    """How many of these seeds the unit holds; a limit on queries may have cut it short."""
-    lengths = range(len(chunk), 0, -1) if ctx.run.keeps(path) else ()
-    return next((n for n in lengths if ctx.run.keeps(path, _key(shared, chunk[:n]))), 0)
-
-
-def _key(shared: dict[str, Any], chunk: Sequence[Record]) -> dict[str, Any]:
-    return {**shared, "seeds": [(s.id, s.content_hash) for s in chunk]}
 
 
 def _code(part: Any) -> tuple[Any, ...]:
@@ -262,25 +242,6 @@ def _child(
         parent_ids=(parent.id,), root_ids=parent.root_ids, operators=tuple(operators), round=round,
         group=parent.group, split=parent.split,
     )  # fmt: skip
-
-
-def _audited(ctx: Context, found: Sequence[engine.Outcome]) -> list[AttackResult]:
-    won = [o for o in found if o.sample is not None]
-    verdicts = ctx.judges.audit.assess(
-        [o.seed.text for o in won], [o.sample.text for o in won if o.sample], [o.seed.label for o in won]
-    )
-    audit = {id(o): v for o, v in zip(won, verdicts, strict=True)}
-    return [
-        AttackResult(
-            seed_id=o.seed.id, status=o.status, queries=o.queries, evaded=o.evaded, clean_score=o.clean_score,
-            content=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
-            judge_score=o.verdict.score if o.verdict else None, audit=audit[id(o)].valid if id(o) in audit else None,
-            stood=o.stood, silent=id(o) in audit and audit[id(o)].silent,
-            refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
-            prompts=o.prompts, parameters=o.sample.parameters if o.sample else "",
-        )
-        for o in found
-    ]  # fmt: skip
 
 
 def _told(path: str) -> str:

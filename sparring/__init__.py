@@ -77,6 +77,7 @@ PARTS = {
         "pixels": "sparring.pixels:Pixels",
         "pretrained": "sparring.image_embed:Pretrained",
     },
+    "engine": {"local": "sparring.engines.base:Local", "ray": "sparring.engines.ray:Ray"},
     "verdicts": {
         "dummy": "sparring.verdicts.dummy:Dummy",
         "openai": "sparring.verdicts.openai:OpenAI",

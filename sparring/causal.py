@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence, Sized
@@ -13,12 +14,19 @@ from . import gguf, refs
 from .errors import MissingExtra
 from .quiet import quiet
 
+_LOADED = frozenset({"_model", "_engine", "_tokenizer", "_control", "_device", "_folder", "_settings"})
+
 
 class LocalModel:
     """Mixin of a model by reference: an `hf://` id, a folder, or a GGUF file, which is converted once."""
 
     model: str
     revision: str | None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker on another machine: settings and what stands in keys, without what it must load for itself."""
+        state = {name: value for name, value in self.__dict__.items() if name not in _LOADED}
+        return state | {"_place": os.path.abspath(self._place) if os.path.exists(self._place) else self._place}
 
     @cached_property
     def _place(self) -> str:
@@ -152,21 +160,20 @@ class VllmModel(LocalModel):
         except ImportError:
             raise MissingExtra(self.feature, "vllm", "vllm") from None
 
+    @property
+    def engine_settings(self) -> dict[str, Any]:
+        """What the engine is made with, wherever it stands."""
+        return {
+            "model": self._folder, "revision": self.revision, "dtype": self.dtype, "seed": 0, "tensor_parallel_size": self.gpus,
+            "gpu_memory_utilization": self.memory, "max_model_len": self.context, "max_num_seqs": self.batch_size,
+            **self.options,
+        }  # fmt: skip
+
     @cached_property
     def _engine(self) -> Any:
         from vllm import LLM
 
-        return LLM(
-            model=self._folder,
-            revision=self.revision,
-            dtype=self.dtype,
-            seed=0,
-            tensor_parallel_size=self.gpus,
-            gpu_memory_utilization=self.memory,
-            max_model_len=self.context,
-            max_num_seqs=self.batch_size,
-            **self.options,
-        )
+        return LLM(**self.engine_settings)
 
 
 def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +24,7 @@ def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
     for name in [*job.attack.operators, *job.attack.held_out]:
         registry.make(job.medium.kind("operator"), name)  # a missing extra shows here, before any work
+    registry.make("engine", job.engine.kind, **job.engine.settings)
     _strategy(job, rules)
     for kind, part in _parts(job):
         _look(kind, {"kind": part.kind, **part.settings}, job)
@@ -40,7 +40,7 @@ def _inputs(job: Job) -> Policy:
     unknown = sorted(set((job.data.labels or {}).values()) - set(rules.labels))
     if unknown:
         raise JobError(f"data.labels maps to {unknown[0]!r}; expected one of {', '.join(rules.labels)}")
-    check_identity(pathlib.Path(job.runs) / job.name, identity(job, rules))
+    check_identity(job.folder / job.name, identity(job, rules))
     return rules
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from . import check, data, embed, refs, registry, store
+from . import check, data, embed, engines, refs, registry, store
 from .data import Corpus
 from .jobs import Job
 from .ledger import Ledger
@@ -20,6 +20,7 @@ from .policy import Policy
 from .protocols import Embedder, Judge, TextModel
 from .record import to_table
 from .remembered import Remembered
+from .shared_ledger import SharedLedger
 from .store import Run
 
 
@@ -100,11 +101,14 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
     rules = check.inputs(job)
     corpus = data.load(job.data, rules, base=job.base, seed=job.seed)
     set_threads(job.threads)
-    runs = pathlib.Path(job.runs)
+    runs, place = job.folder, job.place
     with (
         refs.relative_to(job.base),
-        store.open_run(runs / job.name, check.identity(job, rules), repaired=_told(progress)) as run,
-        Ledger(runs / ".ledger", told=run.log.write) as ledger,
+        store.open_run(
+            runs / job.name, check.identity(job, rules), repaired=_told(progress), place=place and place / job.name
+        ) as run,
+        _ledger(job, run) as ledger,
+        engines.using(registry.make("engine", job.engine.kind, **job.engine.settings), run.log.write),
     ):
         progress = _logged(progress, run)
         progress(Event("data", 0, 0, 1))
@@ -114,6 +118,11 @@ def open_context(job: Job, progress: Progress) -> Iterator[Context]:
         judges, embedder = _judges(job, rules, corpus)
         progress(Event("data", 0, 1, 1, {"rows": len(corpus.records), "rejected": len(corpus.rejected)}))
         yield Context(job, rules, corpus, run, judges, embedder, progress, ledger, Meter(job.limits, run))
+
+
+def _ledger(job: Job, run: Run) -> Ledger:
+    folder, place = job.folder / ".ledger", job.place
+    return SharedLedger(folder, place / "ledger", told=run.log.write) if place else Ledger(folder, told=run.log.write)
 
 
 def _logged(progress: Progress, run: Run) -> Progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +23,14 @@ def put_file(path: pathlib.Path, data: bytes | memoryview, *, durable: bool = Tr
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def read(path: pathlib.Path) -> bytes | None:
+    """None where there is no file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any] | None:
@@ -50,3 +59,15 @@ def sync_folder(folder: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def digest_of(path: pathlib.Path) -> str | None:
+    """Hash over names and bytes of a file or folder; None when it is not there."""
+    if not path.exists():
+        return None
+    whole = hashlib.blake2b(digest_size=12)
+    for file in files(path):
+        whole.update(str(file.relative_to(path)).encode())
+        with open(file, "rb") as stream:
+            whole.update(hashlib.file_digest(stream, "blake2b").digest())
+    return whole.hexdigest()

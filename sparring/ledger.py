@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from .disk import put_file, sync_folder
+from .disk import put_file, read, sync_folder
 
 GROUP_ROWS = 256  # rows that a kill may cost, at most, beside those in flight
 GROUP_SECONDS = 0.25  # that a finished row waits for its commit, at most
@@ -87,8 +87,8 @@ class Ledger:
             if name in self._where or name in self._pending or name in self._committing:
                 return
             if blobs:
-                row["blobs"] = {label: _hash(data) for label, data in blobs.items()}
-                self._blobs |= {_hash(data): data for data in blobs.values()}
+                row["blobs"] = {label: hash_of(data) for label, data in blobs.items()}
+                self._blobs |= {hash_of(data): data for data in blobs.values()}
             if not self._pending:
                 self._oldest = time.monotonic()
             self._pending[name] = row
@@ -164,16 +164,21 @@ class Ledger:
             self._take_segment()
         assert self._segment is not None
         start = self._file.tell()
+        frame = _framed(rows)
         try:
-            frame = memoryview(_framed(rows))
-            while frame:  # a disk that fills up takes a part
-                frame = frame[self._file.write(frame) :]
+            left = memoryview(frame)
+            while left:  # a disk that fills up takes a part
+                left = left[self._file.write(left) :]
             os.fdatasync(self._file.fileno())
         except OSError:
             with contextlib.suppress(OSError):  # else the next process cuts it off
                 os.ftruncate(self._file.fileno(), start)
             raise
+        self._appended(frame, blobs)
         return self._segment, start
+
+    def _appended(self, frame: bytes, blobs: Mapping[str, bytes]) -> None:
+        """Hears of each commit group before it counts."""
 
     def _take_segment(self) -> None:
         """The first segment with room that nobody holds, cut off after its last whole frame; else a new one."""
@@ -235,15 +240,17 @@ class Ledger:
     def _with_blobs(self, key: str, row: Mapping[str, Any]) -> dict[str, Any] | None:
         blobs = {}
         for label, name in row["blobs"].items():
-            path = self._blob_path(name)
-            data = self._blobs.get(name) or (path.read_bytes() if path.exists() else b"")
-            if _hash(data) != name:
+            data = self._blobs.get(name) or self._blob(name)
+            if hash_of(data) != name:
                 self._told("blob_damaged", {"key": key})
-                path.unlink(missing_ok=True)
+                self._blob_path(name).unlink(missing_ok=True)
                 self._where.pop(bytes.fromhex(key), None)
                 return None
             blobs[label] = data
         return {**row, "blobs": blobs}
+
+    def _blob(self, name: str) -> bytes:
+        return read(self._blob_path(name)) or b""
 
     def _blob_path(self, name: str) -> pathlib.Path:
         return self.folder / "blobs" / name[:2] / name
@@ -298,5 +305,5 @@ def _rows(frame: bytes) -> dict[bytes, Any] | None:
     return dict(zip(keys, json.loads(text), strict=True))
 
 
-def _hash(data: bytes) -> str:
+def hash_of(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()

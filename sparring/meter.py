@@ -39,13 +39,18 @@ class Meter:
 
     def room(self, wanted: int, *, each: int) -> int:
         """How many of `wanted` seeds still fit if each takes `each` queries: the limit on queries is never exceeded."""
-        if self.limits.queries is None:
+        room = self.left(each=each)
+        if room is None:
             return wanted
-        room = (self.limits.queries - int(self.spent()["queries"])) // each
         if room < wanted and self.stopped is None:
             self.stopped = {"limit": "queries", "used": int(self.spent()["queries"]), "most": self.limits.queries}
             self.run.log.write("limit_reached", self.stopped)
         return max(0, min(wanted, room))
+
+    def left(self, *, each: int) -> int | None:
+        """Seeds that still fit if each takes `each` queries; None where nothing limits them."""
+        most = self.limits.queries
+        return None if most is None else (most - int(self.spent()["queries"])) // each
 
     def judged(self, what: str, kept: Sequence[bool]) -> None:
         """Which of the newest texts or attacked seeds came to something, for the limit on a falling yield."""

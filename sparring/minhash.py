@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from . import engines
 from .arrays import distinct
 from .spool import Spool, parts
 
@@ -25,6 +26,7 @@ ASKED = 32  # candidates that a text may have from such buckets
 HELD = 1 << 24  # bytes of texts whose shingles are all held; of more they are made again, a part at a time
 LED = 1 << 19  # texts that the looked-up shingles of a sample may lead to, repeats included
 PART = 1 << 18  # bytes, or shingles, of a part
+FEW = 32  # parts whose signatures are not worth another machine
 SAMPLE = 200  # texts whose every near duplicate is looked for, to measure recall
 CHECKED = 48_000_000  # shingles that measuring recall may compare
 _CHUNK = 1 << 15  # shingles at a time: they stay in the processor's cache
@@ -290,15 +292,33 @@ def _signature(shingles: Shingled, size: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     flip, factor = rng.integers(0, 1 << 32, (2, size), np.uint32)
     factor |= np.uint32(1)
-    out = np.empty((size, len(shingles)), np.uint32)
-    for first, part in _parts(shingles):
+    if not isinstance(shingles, Streamed):
+        return _Signed(flip, factor)(shingles)
+    out, rows = np.empty((size, len(shingles)), np.uint32), list(parts(shingles.count, PART))
+    pieces = (shingles.texts[part] for part in rows)
+    for number, signed in engines.current().each(_Signed(flip, factor, shingles.make), pieces, few=FEW):
+        out[:, rows[number]] = signed
+    return out
+
+
+@dataclass(frozen=True)
+class _Signed:
+    """Texts, or their shingles -> (size, n) uint32 signatures."""
+
+    flip: np.ndarray
+    factor: np.ndarray
+    make: Callable[[Sequence[str]], Shingles] | None = None
+
+    def __call__(self, texts: Any) -> np.ndarray:
+        part = self.make(texts) if self.make else texts
+        out = np.empty((len(self.flip), len(part)), np.uint32)
         for rows in parts(part.count, _CHUNK):
             start = part.start[rows.start : rows.stop]
             high = (part.hashes[start[0] : part.start[rows.stop]] >> np.uint64(32)).astype(np.uint32)
-            for i in range(size):
-                orders = (high ^ flip[i]) * factor[i]
-                np.minimum.reduceat(orders, start - start[0], out=out[i, first + rows.start : first + rows.stop])
-    return out
+            for i, (flip, factor) in enumerate(zip(self.flip, self.factor, strict=True)):
+                orders = (high ^ flip) * factor
+                np.minimum.reduceat(orders, start - start[0], out=out[i, rows.start : rows.stop])
+        return out
 
 
 def _parts(shingles: Shingled) -> Iterator[tuple[int, Shingles]]:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from . import generation, refs
+from . import engines, generation, refs
 from .custody import is_prohibited
 from .generation import Asked
 from .ledger import Ledger
@@ -14,8 +14,6 @@ from .meter import Meter
 from .protocols import Completion, TextModel
 from .record import digest
 from .store import source_of
-
-SLICE = 64  # prompts asked at once of a model that tells its answers only when all are there
 
 
 class Remembered:
@@ -94,7 +92,12 @@ class Remembered:
             for each in flying.pop(key):
                 told(each, answer)
 
-        stream(self.inner, missing(), came, dict(zip(range(len(seeds)), seeds, strict=True)), held)
+        by_number = dict(zip(range(len(seeds)), seeds, strict=True))
+        if ahead:
+            stop = self.meter.stop if self.meter else lambda: False
+            engines.current().write(self.inner, missing(), came, held, by_number, stop=stop)
+        else:  # few at a time, in the middle of something: not worth a way to another machine
+            generation.stream(self.inner, missing(), came, by_number, held)
 
     def _found(self, key: str) -> tuple[Completion, str] | None:
         if row := self.ledger.get(key):
@@ -117,30 +120,6 @@ class Remembered:
         parts = [part.encode("utf-8", "surrogatepass") for part in (form, inputs, str(one.seed), one.system, one.user)]
         framed = b"".join([b"%d:%b" % (len(part), part) for part in parts])
         return hashlib.blake2b(self._shared + framed, digest_size=12).hexdigest()
-
-
-def stream(
-    model: TextModel, asked: Iterator[Asked], came: generation.Told, seeds: Mapping[int, int], held: Mapping[str, Any]
-) -> None:
-    """Prompts into the model as it has room, answers out as they come; in slices where it can't."""
-    if hasattr(model, "stream"):
-        model.stream(asked, came, **held)
-        return
-    waiting: list[Asked] = []
-
-    def ask() -> None:
-        for seed in dict.fromkeys(seeds[one.number] for one in waiting):
-            mine = [one for one in waiting if seeds[one.number] == seed]
-            found = model.complete([(one.system, one.user) for one in mine], seed=seed, **held)
-            for one, answer in zip(mine, found, strict=True):
-                came(one.number, answer)
-        waiting.clear()
-
-    for one in asked:
-        waiting.append(one)
-        if len(waiting) == SLICE:
-            ask()
-    ask()
 
 
 def what_writes(model: TextModel) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Each entry stands a second time in `commits.jsonl`, so that no finished part is 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 import os
@@ -23,6 +22,8 @@ from . import disk, telemetry
 from .errors import JobError
 from .lease import Lease, held
 from .log import Log
+from .mirror import Mirror
+from .places import Place
 from .record import SCHEMA_VERSION, digest
 
 
@@ -34,8 +35,8 @@ def source_of(*parts: Any) -> str:
 class Run:
     """One run folder, held by one process. Use `open_run`."""
 
-    def __init__(self, folder: pathlib.Path, lease: Lease, log: Log, job: str):
-        self.folder, self.log, self._lease, self._job = folder, log, lease, job
+    def __init__(self, folder: pathlib.Path, lease: Lease, log: Log, job: str, *, mirror: Mirror | None = None):
+        self.folder, self.log, self._lease, self._job, self._mirror = folder, log, lease, job, mirror
         self.units_done = 0  # units made by this process, kept ones not counted
         self._commits = folder / "commits"
         self._aside = folder / ".aside"
@@ -69,7 +70,7 @@ class Run:
         os.replace(aside, final)
         disk.sync_folder(final.parent)
         took = round(time.monotonic() - started, 3)
-        entry = {"path": path, "key": wanted, "digest": _bytes_of(final), "seconds": took}
+        entry = {"path": path, "key": wanted, "digest": disk.digest_of(final), "seconds": took}
         self.charge({"seconds": round(self.since_commit(), 3)})
         spent, self._unit, self._last = dict(self._unit), Counter(), time.monotonic()
         self._commit(entry | {"job": self._job, "spent": spent})
@@ -84,7 +85,7 @@ class Run:
 
     def _holds(self, path: str, wanted: str | None) -> bool:
         entry = self._known.get(path)
-        return bool(entry and wanted in (None, entry["key"]) and _bytes_of(self.folder / path) == entry["digest"])
+        return bool(entry and wanted in (None, entry["key"]) and disk.digest_of(self.folder / path) == entry["digest"])
 
     def table(self, path: str, key: Any, make: Callable[[], pa.Table]) -> pa.Table:
         """A parquet shard as a unit."""
@@ -114,6 +115,8 @@ class Run:
 
     def _commit(self, entry: dict[str, Any]) -> None:
         self._lease.check()
+        if self._mirror:
+            self._mirror.commit(self._next, entry)
         self._put(self._next, entry)
         _note(self.folder, self._next, entry)
         self._known[entry["path"]] = entry
@@ -146,17 +149,25 @@ class Run:
 
 @contextlib.contextmanager
 def open_run(
-    folder: pathlib.Path, identity: dict[str, Any], *, repaired: Callable[[str], None] = lambda event: None
-) -> Iterator[Run]:
+    folder: pathlib.Path, identity: dict[str, Any], *, repaired: Callable[[str], None] = lambda event: None,
+    place: Place | None = None,
+) -> Iterator[Run]:  # fmt: skip
     """The run at `folder`, for this process alone until the block ends; `repaired` hears what was found damaged, by name.
+    With a `place` in an object store that is the record, and the folder the copy that is worked on.
 
     Raises `RunHeld` when another process works on it, `JobError` when the folder belongs to another job.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    mirror = Mirror(place, folder) if place else None
+    if mirror:
+        mirror.bring_log()
     log = Log(folder, repaired=repaired)
-    with held(folder, log.write) as lease, log, telemetry.span("run", run=folder.name):
+    taken = mirror.held(log.write) if mirror else contextlib.nullcontext()
+    with held(folder, log.write) as lease, taken, log, telemetry.span("run", run=folder.name):
+        if mirror:
+            mirror.pull(log.write)
         _claim(folder, identity, log)
-        yield Run(folder, lease, log, _whole(identity))
+        yield Run(folder, lease, log, _whole(identity), mirror=mirror)
 
 
 def check_identity(folder: pathlib.Path, identity: dict[str, Any]) -> bool:
@@ -207,15 +218,3 @@ def _noted(folder: pathlib.Path) -> dict[int, dict[str, Any]]:
             if noted["check"] == digest(noted["number"], noted["entry"]):
                 found[noted["number"]] = noted["entry"]
     return found
-
-
-def _bytes_of(path: pathlib.Path) -> str | None:
-    """Hash over names and bytes of a file or folder; None when it is not there."""
-    if not path.exists():
-        return None
-    whole = hashlib.blake2b(digest_size=12)
-    for file in disk.files(path):
-        whole.update(str(file.relative_to(path)).encode())
-        with open(file, "rb") as stream:
-            whole.update(hashlib.file_digest(stream, "blake2b").digest())
-    return whole.hexdigest()

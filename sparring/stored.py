@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import refs
+from . import engines, refs
 from .embed import unit
+from .engines.work import Embedding
 from .errors import DataError, ReferenceNotFound
 from .protocols import Embedder
 from .spool import parts
@@ -73,9 +74,10 @@ class Stored:
         wanted = np.frombuffer(raw, f"S{DIGEST}")
         digests, first = np.unique(wanted, return_index=True)
         fresh = np.sort(first[self._find(digests) < 0])
-        for rows in parts(length[fresh] + CHARACTERS // BATCH, CHARACTERS):
-            part = fresh[rows].tolist()
-            self._write(wanted[part], unit(self._inner.encode([texts[i] for i in part])))
+        rows = [fresh[part].tolist() for part in parts(length[fresh] + CHARACTERS // BATCH, CHARACTERS)]
+        pieces = ([texts[i] for i in part] for part in rows)
+        for number, vectors in engines.current().each(Embedding(self._inner), pieces):
+            self._write(wanted[rows[number]], unit(vectors))
         if len(fresh):
             self.refresh()
         out = np.empty((len(texts), self.dim), np.float32)

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sparring import registry
+from sparring import engines, registry
+from sparring.engines.work import Scoring
 from sparring.errors import DataError, UserError
 from sparring.policy import Policy
 from sparring.protocols import Target, probabilities, violation
@@ -60,7 +61,8 @@ def scored(rows: Rows, target: Target) -> Rows:
     if rows.scores is not None:
         return rows
     order = [target.labels.index(name) for name in rows.names]
-    said = [probabilities(target, texts[at : at + ROWS], failed_ok=True) for at in range(0, len(rows), ROWS)]
+    pieces = (texts[at : at + ROWS] for at in range(0, len(rows), ROWS))
+    said = list(engines.in_order(engines.beside(target).each(Scoring(target), pieces)))
     return replace(rows, scores=np.concatenate(said)[:, order] if said else np.zeros((0, len(order)), np.float32))
 
 

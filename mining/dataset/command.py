@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from sparring import engines, registry
 from sparring import policy as policies
-from sparring import registry
 from sparring.errors import UserError
 
 from ..duplicates.leakage import Leakage, Side, leakage
@@ -37,7 +37,7 @@ def run(
     source: Any, columns: Columns, out: pathlib.Path, *, settings: Settings, policy: pathlib.Path | None = None,
     split: str | None = None, benign: str | None = None, vectors: pathlib.Path | None = None,
     scores: pathlib.Path | None = None, dynamics: pathlib.Path | None = None, target: pathlib.Path | None = None,
-    guard: pathlib.Path | None = None, embedder: str = "minilm", tasks: bool = False,
+    guard: pathlib.Path | None = None, embedder: str = "minilm", tasks: bool = False, engine: str = "local",
     told: Callable[[str], None] = lambda what: None,
 ) -> Mined:  # fmt: skip
     """Mines a data set into the folder `out`: mined.parquet, rejected.csv, summary.json, report.html, and the embeddings; with
@@ -57,9 +57,10 @@ def run(
         source, columns, split=split, names=names, benign=benign, vectors=_array(vectors), scores=_array(scores),
         dynamics=_array(dynamics), scratch=there,
     )  # fmt: skip
-    result = mine(
-        rows, embedder=embedder, settings=settings, cache=out / "embeddings", target=classifier, guard=model, told=told
-    )
+    with engines.using(registry.make("engine", engine)):
+        result = mine(
+            rows, embedder=embedder, settings=settings, cache=out / "embeddings", target=classifier, guard=model, told=told
+        )
     if rules:
         result = replace(result, facts={**result.facts, "policy": rules.name, "policy version": rules.version})
     told("writing")

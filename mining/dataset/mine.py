@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sparring import registry
+from sparring import engines, registry
 from sparring.embed import unit
+from sparring.engines.work import Embedding
 from sparring.errors import DataError
 from sparring.protocols import Target, decided
 from sparring.spool import Spool
@@ -101,8 +102,9 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
 def _encoded(model: Any, items: Sequence[Any]) -> np.ndarray:
     """(n, d), of `EMBEDDED` rows at a time: all of them may be more than memory holds."""
     out = np.empty((len(items), model.dim), np.float32)
-    for start in range(0, len(items), EMBEDDED):
-        out[start : start + EMBEDDED] = model.encode(items[start : start + EMBEDDED])
+    pieces = (items[start : start + EMBEDDED] for start in range(0, len(items), EMBEDDED))
+    for number, vectors in engines.current().each(Embedding(model), pieces):
+        out[number * EMBEDDED : number * EMBEDDED + len(vectors)] = vectors
     return out
 
 

@@ -6,10 +6,11 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 
-from sparring import minhash
+from sparring import engines, minhash
 from sparring.confusables import TO_LATIN
 from sparring.minhash import Near, Shingles
 from sparring.spool import Spool
@@ -20,6 +21,7 @@ from .pairs import Pairs, product
 
 UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
 MOST = 16  # rows of one form that are paired with all that is near; any further row is paired with these
+PIECE, FEW = 1024, 16  # texts that are read together, and such pieces that are not worth a worker
 _NEWLINE = 10
 
 # Letters and what is written for them fall together, either way round: "see" and "533" read the same, and so do "is" and "15".
@@ -66,12 +68,13 @@ def find(texts: Iterable[str], *, threshold: float = 0.7) -> TextDuplicates:
     `texts` are gone through once; what is made of them stands on disk, and a part of it in memory at a time.
     """
     readable, masked, undone, content = Spool[str](), Spool[str](), bytearray(), bytearray()
-    for text in texts:
-        one, plain, form = forms(text)
+    source = iter(texts)
+    pieces = iter(lambda: list(islice(source, PIECE)), [])
+    for one, form, levels, digest in chain.from_iterable(engines.in_order(engines.current().each(_read, pieces, few=FEW))):
         readable.add(one)
         masked.add(form)
-        undone.append((one != " ".join(text.split())) | (plain != one) << 1 | (form != plain.lower()) << 2)
-        content += hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        undone.append(levels)
+        content += digest
     n, by_content = len(undone), np.frombuffer(content, np.uint64)
     readings = tuple(
         minhash.near(minhash.shingled(read, make), threshold) for read, make in ((masked, minhash.shingles), (readable, folded))
@@ -79,6 +82,16 @@ def find(texts: Iterable[str], *, threshold: float = 0.7) -> TextDuplicates:
     expanded = [_rows(reading, by_content) for reading in readings]
     pairs = Pairs.of(n, *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
     return TextDuplicates(pairs, np.frombuffer(undone, np.uint8), masked, readings, sum(e[3] for e in expanded))
+
+
+def _read(texts: Sequence[str]) -> list[tuple[str, str, int, bytes]]:
+    """(form at level `unicode`, at level `mask`, bits of `undone`, hash of the content) of each text."""
+    out = []
+    for text in texts:
+        one, plain, form = forms(text)
+        levels = (one != " ".join(text.split())) | (plain != one) << 1 | (form != plain.lower()) << 2
+        out.append((one, form, levels, hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()))
+    return out
 
 
 def folded(readable: Sequence[str]) -> Shingles:

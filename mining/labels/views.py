@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sparring import engines
 from sparring.errors import DataError
 
 from . import folds
 
 FOLDS = 5
+SPREAD = 20_000  # rows from which a fold is worth a worker of its own
 NEIGHBOURS = (5, 15)
 MOST = 100_000  # rows that a fold learns from
 LINEAR = ("lr", "lr_balanced")
@@ -157,6 +159,8 @@ def _fill(
     fold = folds.deal(y, groups, FOLDS, seed=seed)
     taught = (y >= 0) & (weight > 0)
     rng, lacking, notes = np.random.default_rng([seed, 1]), 0, []
+    pieces: list[tuple[np.ndarray, np.ndarray]] = []
+    unknown: list[np.ndarray] = []
     for number in range(FOLDS):
         held, train = np.flatnonzero(fold == number), np.flatnonzero((fold != number) & taught)
         if not len(held):
@@ -165,10 +169,14 @@ def _fill(
             notes = [f"a fold learns from {most} of its {len(train)} rows"]
             train = np.sort(rng.choice(train, most, replace=False))
         if len(np.unique(y[train])) > 1:
-            _predict(out, x, y, weight, train, held)
-        unknown = held[(y[held] >= 0) & ~np.isin(y[held], y[train])]
-        lacking += len(unknown)
-        out[:, unknown] = np.nan
+            pieces.append((train, held))
+        unknown.append(held[(y[held] >= 0) & ~np.isin(y[held], y[train])])
+    few = FOLDS if len(y) < SPREAD else 1
+    for number, found in engines.current().each(_Fold(x, y, weight, out.shape[2]), pieces, few=few):
+        out[:, pieces[number][1]] = found
+    for rows in unknown:
+        lacking += len(rows)
+        out[:, rows] = np.nan
     if len(y) and len(np.unique(y[taught])) < 2:
         return (*notes, "the rows that may teach hold one class or none: every learned view abstains")
     if lacking:
@@ -176,27 +184,40 @@ def _fill(
     return tuple(notes)
 
 
-def _predict(out: np.ndarray, x: np.ndarray, y: np.ndarray, weight: np.ndarray, train: np.ndarray, held: np.ndarray) -> None:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+@dataclass(frozen=True)
+class _Fold:
+    """(training rows, held-out rows) -> (views, held, k) of the held-out ones, in a process that is given everything once."""
 
-    fit, ask = np.array(x[train], np.float32), np.array(x[held], np.float32)
-    for view, votes in enumerate(_votes(fit, ask, y[train], weight[train], out.shape[2]), NAMES.index(f"knn_{NEIGHBOURS[0]}")):
-        out[view, held] = votes
-    centre = fit.mean(0)
-    fit -= centre
-    scale = max(float(np.sqrt((fit**2).sum(1).mean())), 1e-6)  # so that C means the same for every embedder
-    fit /= scale
-    ask -= centre
-    ask /= scale
-    kinds = (LogisticRegression(C=1.0, max_iter=300), LogisticRegression(C=10.0, class_weight="balanced", max_iter=300))
-    for view, model in enumerate(kinds):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            warnings.filterwarnings("ignore", "The number of unique classes")  # few rows a class are what the votes are for
-            model.fit(fit, y[train], weight[train])
-        out[view, held] = 0
-        out[view][np.ix_(held, model.classes_)] = model.predict_proba(ask)
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    k: int
+
+    def __call__(self, rows: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        train, held = rows
+        out = np.empty((len(NAMES), len(held), self.k), np.float32)
+        fit, ask = np.array(self.x[train], np.float32), np.array(self.x[held], np.float32)
+        y, weight = self.y[train], self.weight[train]
+        for view, votes in enumerate(_votes(fit, ask, y, weight, self.k), NAMES.index(f"knn_{NEIGHBOURS[0]}")):
+            out[view] = votes
+        centre = fit.mean(0)
+        fit -= centre
+        scale = max(float(np.sqrt((fit**2).sum(1).mean())), 1e-6)  # so that C means the same for every embedder
+        fit /= scale
+        ask -= centre
+        ask /= scale
+        kinds = (LogisticRegression(C=1.0, max_iter=300), LogisticRegression(C=10.0, class_weight="balanced", max_iter=300))
+        for view, model in enumerate(kinds):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                warnings.filterwarnings("ignore", "The number of unique classes")  # few rows a class are what the votes are for
+                model.fit(fit, y, weight)
+            out[view] = 0
+            out[view][:, model.classes_] = model.predict_proba(ask)
+        return out
 
 
 def _votes(fit: np.ndarray, ask: np.ndarray, y: np.ndarray, weight: np.ndarray, k: int) -> list[np.ndarray]:

@@ -59,7 +59,7 @@ def of_job(path: pathlib.Path) -> Found:
     run."""
     job = jobs.load(path)
     rules = check.inputs(job)
-    run = pathlib.Path(job.runs) / job.name
+    run = job.folder / job.name
     folder = run / "target"
     for verdict in sorted(run.glob("round-*/gate/verdict.json")):
         if json.loads(verdict.read_text(encoding="utf-8"))["promoted"]:

@@ -43,7 +43,7 @@ class VLLM(VllmModel, LocalBackend):
             while True:
                 for one in islice(asked, 2 * self.batch_size - len(flying)):
                     name = f"sparring-{next(ids)}"
-                    engine.add_request(name, {"prompt_token_ids": self._ids(one)}, self._sampling(one, schema))
+                    engine.add_request(name, {"prompt_token_ids": self.ids(one)}, self._params(self.sampling(one, schema)))
                     flying[name] = one.number
                 if not flying:
                     return
@@ -55,19 +55,23 @@ class VLLM(VllmModel, LocalBackend):
             if flying:  # something went wrong: the engine is not to go on with them
                 engine.abort_request(list(flying))
 
-    def _ids(self, one: Asked) -> list[int]:
+    def ids(self, one: Asked) -> list[int]:
         return self._tokenizer(self._chat(one.system, one.user), add_special_tokens=False)["input_ids"]
 
-    def _sampling(self, one: Asked, schema: Mapping[str, Any] | None) -> Any:
+    def sampling(self, one: Asked, schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """As plain data: they may go to an engine elsewhere."""
+        return {
+            "max_tokens": self.max_new_tokens, "temperature": self.temperature, "top_p": self.top_p, "seed": one.seed,
+            **({"structured_outputs": {"json": dict(schema)}} if schema else {}),
+        }  # fmt: skip
+
+    @staticmethod
+    def _params(sampling: dict[str, Any]) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        held: dict[str, Any] = {}
-        if schema:
+        if held := sampling.pop("structured_outputs", None):
             from vllm.sampling_params import StructuredOutputsParams
 
-            held["structured_outputs"] = StructuredOutputsParams(json=dict(schema))
-        return SamplingParams(
-            max_tokens=self.max_new_tokens, temperature=self.temperature, top_p=self.top_p, seed=one.seed,
-            output_kind=RequestOutputKind.FINAL_ONLY, **held,
-        )  # fmt: skip
+            sampling["structured_outputs"] = StructuredOutputsParams(**held)
+        return SamplingParams(output_kind=RequestOutputKind.FINAL_ONLY, **sampling)
