@@ -90,7 +90,7 @@ def attack(
         "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
         "surrogate": (second := parts.surrogate(ctx)) and second.key, "surrogates": [s.key for s in parts.surrogates(ctx)],
         "code": source_of(
-            engine, *_code(strategy), surrogate, canonical, type(ctx.job.medium), *_code(ctx.judges.filter),
+            engine, units, *_code(strategy), surrogate, canonical, type(ctx.job.medium), *_code(ctx.judges.filter),
             *map(type, operators.values()),
         ),
     }  # fmt: skip
