@@ -183,7 +183,7 @@ def main() -> None:
         said, _ = process.communicate()
         if process.returncode:
             raise SystemExit(f"{setting} ended with {process.returncode}")
-        details |= json.loads(said)
+        details |= {name: found | {"commit": shared.COMMIT} for name, found in json.loads(said).items()}
     details = {setting: details[setting] for setting in TARGETS if setting in details}
     shared.write("selfplay", rows(details), details)
 

@@ -27,6 +27,7 @@ def tables(details: dict[str, Any]) -> str:
     parts = []
     for setting, found in details.items():
         parts.append(f"### Self-play on {setting}\n")
+        parts.append(f"Run at commit {found['commit']}.\n")
         names = ["round", "valid ASR (job's own)", "ASR", "frozen", "queries", "clean F1", "worst FP on perturbed benign"]
         parts.append(table([*names, "rows added so far", "gate"], [_round(entry) for entry in found["rounds"]]))
         sides = [[name, *_side(found["attack"][name])] for name in ("first", "last")]
