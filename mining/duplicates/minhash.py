@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .pairs import Pairs, product
 
 UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
 MOST = 16  # rows of one form that are paired with all that is near; any further row is paired with these
-PIECE, FEW = 1024, 16  # texts that are read together, and such pieces that are not worth a worker
+PIECE, CHARACTERS = 1024, 1 << 18  # texts that are read together, and of long ones characters
+FEW = 16  # such pieces that are not worth a worker
 _NEWLINE = 10
 
 # Letters and what is written for them fall together, either way round: "see" and "533" read the same, and so do "is" and "15".
@@ -68,9 +69,8 @@ def find(texts: Iterable[str], *, threshold: float = 0.7) -> TextDuplicates:
     `texts` are gone through once; what is made of them stands on disk, and a part of it in memory at a time.
     """
     readable, masked, undone, content = Spool[str](), Spool[str](), bytearray(), bytearray()
-    source = iter(texts)
-    pieces = iter(lambda: list(islice(source, PIECE)), [])
-    for one, form, levels, digest in chain.from_iterable(engines.in_order(engines.current().each(_read, pieces, few=FEW))):
+    read = engines.in_order(engines.current().each(_read, _pieces(texts), few=FEW))
+    for one, form, levels, digest in chain.from_iterable(read):
         readable.add(one)
         masked.add(form)
         undone.append(levels)
@@ -82,6 +82,18 @@ def find(texts: Iterable[str], *, threshold: float = 0.7) -> TextDuplicates:
     expanded = [_rows(reading, by_content) for reading in readings]
     pairs = Pairs.of(n, *(np.concatenate([e[i] for e in expanded]) for i in range(3)))
     return TextDuplicates(pairs, np.frombuffer(undone, np.uint8), masked, readings, sum(e[3] for e in expanded))
+
+
+def _pieces(texts: Iterable[str]) -> Iterator[list[str]]:
+    piece, size = list[str](), 0
+    for text in texts:
+        piece.append(text)
+        size += len(text)
+        if len(piece) == PIECE or size >= CHARACTERS:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _read(texts: Sequence[str]) -> list[tuple[str, str, int, bytes]]:

@@ -104,8 +104,8 @@ class Engine:
 
 def test_vllm_is_given_a_window_that_is_refilled_and_what_a_kill_costs_is_in_it(tmp_path, monkeypatch):
     monkeypatch.setattr(VLLM, "check_installed", lambda self: None)
-    monkeypatch.setattr(VLLM, "_ids", lambda self, one: [1])
-    monkeypatch.setattr(VLLM, "_sampling", lambda self, one, schema: None)
+    monkeypatch.setattr(VLLM, "ids", lambda self, one: [1])
+    monkeypatch.setattr(VLLM, "_params", staticmethod(lambda sampling: None))
     monkeypatch.setattr(VLLM, "_engine", engine := Engine())
     (tmp_path / "m").mkdir()
     model, prompts = VLLM(model=str(tmp_path / "m"), batch_size=8), [("", str(i)) for i in range(100)]
