@@ -79,21 +79,23 @@ def flip_rate(
     """(n,) float32: the share of operators after which the target decides otherwise than before.
 
     `scores` takes texts and gives (n,) scores that a text violates; it decides so above `threshold`. An operator that cannot
-    change a text does not count for it: NaN where none can. A text's copies depend on the text and the seed alone.
+    change a text does not count for it, nor does a copy whose score is NaN: NaN where none counts. A text's copies depend on
+    the text and the seed alone.
     """
     if not operators:
         raise UserError("expected at least one operator, got none. Fix: name some; `sparring parts --kind operator` lists them")
     if not len(texts):
         return np.zeros(0, np.float32)
-    before = _scored(scores, texts) > threshold
+    before = _scored(scores, texts)
     flipped, tried = np.zeros(len(texts)), np.zeros(len(texts))
     for name, operator in operators.items():
         copies = [operator.apply(t, strength=strength, rng=Random(digest(t, name, str(seed)))) for t in texts]
-        changed = np.array([copy != text for copy, text in zip(copies, texts, strict=True)])
-        rows = np.flatnonzero(changed)
+        rows = np.flatnonzero([copy != text for copy, text in zip(copies, texts, strict=True)])
         if len(rows):
-            flipped[rows] += (_scored(scores, [copies[i] for i in rows]) > threshold) != before[rows]
-        tried += changed
+            after = _scored(scores, [copies[i] for i in rows])
+            counts = ~np.isnan(after + before[rows])
+            flipped[rows] += counts & ((after > threshold) != (before[rows] > threshold))
+            tried[rows] += counts
     return np.where(tried > 0, flipped / np.maximum(tried, 1), np.nan).astype(np.float32)
 
 
@@ -149,6 +151,6 @@ def _nearness(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _scored(scores: Scores, texts: Sequence[str]) -> np.ndarray:
     found = np.asarray(scores(texts))
-    if found.shape != (len(texts),) or not np.isfinite(found).all():
-        raise DataError(f"expected a finite score for each of {len(texts)} texts, got shape {found.shape} or NaN")
+    if found.shape != (len(texts),) or np.isinf(found).any():
+        raise DataError(f"expected a finite score for each of {len(texts)} texts, got shape {found.shape} or infinity")
     return found

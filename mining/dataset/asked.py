@@ -72,7 +72,7 @@ def flips(rows: Rows, target: Target, hardness: np.ndarray, *, threshold: float,
     chosen = np.argsort(np.where(rows.labels >= 0, -np.nan_to_num(hardness, nan=-1), np.inf), kind="stable")
     chosen = np.sort(chosen[rows.labels[chosen] >= 0][:DISGUISED])
     benign = list(target.labels).index(rows.names[rows.benign or 0])
-    score: Scores = lambda some: violation(probabilities(target, some)[:, [benign]])  # noqa: E731
+    score: Scores = lambda some: violation(probabilities(target, some, failed_ok=True)[:, [benign]])  # noqa: E731
     operators = {name: registry.make("operator", name) for name in PERTURBED}
     out[chosen] = flip_rate([texts[i] for i in chosen.tolist()], score, operators, threshold=threshold, seed=seed)
     return out

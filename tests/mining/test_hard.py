@@ -52,6 +52,24 @@ def test_flip_rate_counts_operators_that_change_the_decision_and_depends_on_text
     assert hard.flip_rate([], free, operators).shape == (0,)
 
 
+def test_what_the_target_fails_on_is_no_flip():
+    operators = {name: registry.make("operator", name) for name in ("leet", "typo")}
+    copies = [free(TEXTS)]
+
+    def failing(texts):
+        scores = np.array(free(texts), float)
+        if len(copies) == 2:  # the first operator's copies
+            scores[:] = np.nan
+        copies.append(scores)
+        return scores
+
+    np.testing.assert_array_equal(
+        hard.flip_rate(TEXTS, failing, operators, strength=1.0),
+        hard.flip_rate(TEXTS, free, {"typo": operators["typo"]}, strength=1.0),
+    )
+    assert np.isnan(hard.flip_rate(TEXTS, lambda texts: np.full(len(texts), np.nan), operators)).all()
+
+
 def test_hard_negatives_are_benign_and_come_by_nearness_and_score_in_turn():
     x = unit(np.array([[1, 0], [1, 0.1], [0, 1], [1, 1.0], [-1, 0.1]]))
     y = np.array([1, 0, 0, 0, 0])
