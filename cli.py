@@ -103,6 +103,9 @@ def mine(
     rare: Annotated[str | None, typer.Option(help="A label of which there is too little: it is looked for.")] = None,
     split: Annotated[list[str] | None, typer.Option(help="Split to read; twice with leakage.")] = None,
     budget: Annotated[int, typer.Option(help="Rows to label next.", min=0)] = 100,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Rows to review of a given label at most, spam=50; may be repeated.")
+    ] = None,
     threshold: Annotated[float, typer.Option(help="Where the classifier decides `not benign`.", min=0, max=1)] = 0.5,
     embedder: Annotated[str, typer.Option(help="Registered embedder; `sparring parts` lists them.")] = "minilm",
     plantings: Annotated[int, typer.Option(help="Rounds of canaries for a review's worth; 0 for none.", min=0)] = 1,
@@ -134,6 +137,9 @@ def mine(
     if wrong := [r for r in rename or () if "=" not in r]:
         raise UserError(f"--rename: expected OLD=NEW, got {wrong[0]!r}")
     renamed = dict(r.rsplit("=", 1) for r in rename or ())
+    if wrong := [q for q in queue or () if not q.rpartition("=")[2].isdigit() or "=" not in q]:
+        raise UserError(f"--queue: expected LABEL=ROWS, got {wrong[0]!r}")
+    queues = {label: int(rows) for label, rows in (q.rsplit("=", 1) for q in queue)} if queue else None
     columns = Columns(
         labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()), annotators=tuple(annotators or ()),
         renamed=renamed,
@@ -160,7 +166,9 @@ def mine(
     console = _console(stderr=json)
     mined = command.run(
         source[0], columns, out, policy=policy, split=split[0] if split else None, benign=benign, embedder=embedder,
-        settings=mine.Settings(budget=budget, rare=rare, threshold=threshold, plantings=plantings, seed=seed),
+        settings=mine.Settings(
+            budget=budget, queue=queues, rare=rare, threshold=threshold, plantings=plantings, seed=seed
+        ),
         tasks=tasks, dynamics=dynamics, target=target, guard=guard, engine=engine,
         told=lambda what: console.print(what, style="dim"), **files,
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,14 +46,15 @@ FEW = 1000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`budget`: rows to label next, a share `audit` of them at random; `queue`: rows of a queue at most; `rare`: the label of
+    """`budget`: rows to label next, a share `audit` of them at random; `queue`: rows of a queue at most, of all
+    queues or by label; `rare`: the label of
     which there is too little; `threshold`: where the target decides that a row is not benign; `plantings`: how often the worth
     of a review is played through under each noise, 0 for not at all."""
 
     budget: int = 100
     audit: float = 0.1
     strategy: str = "mixed"
-    queue: int | None = None
+    queue: int | Mapping[str, int] | None = None
     rare: str | None = None
     threshold: float = 0.5
     near_text: float = 0.7
@@ -97,6 +98,15 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
         raise DataError("expected vectors for rows without texts or images. Fix: --vectors FILE.npy")
     model = registry.make("embedder", embedder)
     return Stored(model, cache).encode(rows.texts) if cache else _encoded(model, rows.texts), model.name
+
+
+def _queue(most: int | Mapping[str, int] | None, names: Sequence[str]) -> int | dict[int, int] | None:
+    """The same by the labels' numbers."""
+    if not isinstance(most, Mapping):
+        return most
+    if unknown := sorted(set(most).difference(names)):
+        raise DataError(f"expected queues of {', '.join(names)}; got {unknown[0]!r}. Fix: --queue LABEL=ROWS")
+    return {names.index(name): rows for name, rows in most.items()}
 
 
 def _encoded(model: Any, items: Sequence[Any]) -> np.ndarray:
@@ -172,7 +182,7 @@ def mine(
     notes += [f"what a review is worth was not measured: {unplayed}"] if unplayed else []
     people = crowd.heard(rows, found.views if found else None, most=s.budget)
     everything = Found(rows, vectors, close, found, verdict, plan, hardness, negatives, selection, people)
-    made = table.made(everything, worse, budget=s.queue)
+    made = table.made(everything, worse, budget=_queue(s.queue, rows.names))
     facts = {
         "embedder": model,
         "groups of near duplicates": int((np.bincount(close.group) > 1).sum()),

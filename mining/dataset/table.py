@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 5  # neighbours of a row that somebody will look at
 
 
-def made(found: Found, slices: Sequence[Slice], *, budget: int | None) -> pa.Table:
+def made(found: Found, slices: Sequence[Slice], *, budget: int | Mapping[int, int] | None) -> pa.Table:
     """`found` by column. Neighbours and reasons are there for rows with a verdict other than `ok` and for selected ones."""
     rows, n = found.rows, len(found.rows)
     name = np.array([*rows.names, None], object)  # -1 is no label

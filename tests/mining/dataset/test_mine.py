@@ -50,6 +50,16 @@ def mined(source: dict, *, quick: Settings = QUICK, embedder: str = "dummy", **c
     return mine(read(source, given), embedder=embedder, settings=quick)
 
 
+def test_each_queue_is_cut_at_its_own_budget(result):
+    whole = {label: result.queue(label) for label in ("ham", "spam")}
+    cut = mined(rows(), quick=Settings(budget=12, plantings=0, queue={"ham": 3}), embedder="wordllama")
+    assert len(whole["ham"]) > 3
+    assert cut.queue("ham") == whole["ham"][:3]
+    assert cut.queue("spam") == whole["spam"]
+    with pytest.raises(DataError, match="queues of ham, spam; got 'scam'"):
+        mined(rows(), quick=Settings(budget=12, plantings=0, queue={"scam": 3}), embedder="wordllama")
+
+
 @pytest.fixture(scope="module")
 def result() -> MiningResult:
     return mined(rows(), embedder="wordllama")
