@@ -68,4 +68,4 @@ def test_a_quick_run_spars_once():
         "asr_frozen", "valid_asr_drop", "left_out_drop", "clean_f1_low", "fpr_benign_worst", "valid_asr_fresh", "ahead_of_arms",
     }  # fmt: skip
     assert all(row["setting"] == "strong" for row in rows.values())
-    assert rows["valid_asr_fresh", "ahead_of_arms"]["peer"] is not None
+    assert rows["valid_asr_fresh"]["peer"] is not None
