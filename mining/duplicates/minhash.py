@@ -21,7 +21,7 @@ from .pairs import Pairs, product
 
 UNDONE = ("unicode", "deobfuscate", "mask")  # bits 1, 2 and 4 of `undone`
 MOST = 16  # rows of one form that are paired with all that is near; any further row is paired with these
-PIECE, CHARACTERS = 1024, 1 << 18  # texts that are read together, and of long ones characters
+PIECE, CHARACTERS = 1024, 1 << 15  # texts that are read together, and of long ones characters
 FEW = 16  # such pieces that are not worth a worker
 _NEWLINE = 10
 
