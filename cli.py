@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as _json
 import os
 import pathlib
+import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
@@ -134,12 +135,14 @@ def mine(
         decided = command.decide(pathlib.Path(source[1]), pathlib.Path(source[2]))
         typer.echo("\n".join([f"{len(decided.labels)} new decisions kept in {source[1]}", *decided.notes]))
         return
-    if wrong := [r for r in rename or () if "=" not in r]:
-        raise UserError(f"--rename: expected OLD=NEW, got {wrong[0]!r}")
-    renamed = dict(r.rsplit("=", 1) for r in rename or ())
-    if wrong := [q for q in queue or () if not q.rpartition("=")[2].isdigit() or "=" not in q]:
-        raise UserError(f"--queue: expected LABEL=ROWS, got {wrong[0]!r}")
-    queues = {label: int(rows) for label, rows in (q.rsplit("=", 1) for q in queue)} if queue else None
+
+    def named(option: str, given: list[str] | None, right: str, value: str) -> dict[str, str]:
+        if wrong := [g for g in given or () if not re.fullmatch(f"(?s).*={value}", g)]:
+            raise UserError(f"{option}: expected {right}, got {wrong[0]!r}")
+        return dict(g.rsplit("=", 1) for g in given or ())
+
+    renamed = named("--rename", rename, "OLD=NEW", ".*")
+    queues = {label: int(rows) for label, rows in named("--queue", queue, "LABEL=ROWS", r"\d+").items()} or None
     columns = Columns(
         labels, text, image, key, lineage=lineage, attributes=tuple(attribute or ()), annotators=tuple(annotators or ()),
         renamed=renamed,

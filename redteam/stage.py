@@ -146,9 +146,10 @@ def twins(
     tried that is kept which it scores highest. Also `tried`, `kept`, and how many of those the target wrongly `blocked`."""
     operators, asked = ctx.operators(known.phrase_texts), f"round-{round:02d}/twins"
     benign = ctx.corpus.by("train", violating=False)
+    none: tuple[list[Record], dict[str, int]] = [], dict.fromkeys(("tried", "kept", "blocked"), 0)
     scores = _scores(ctx, f"{asked}/benign.json", trained, benign)
     if scores is None:
-        return [], dict.fromkeys(("tried", "kept", "blocked"), 0)
+        return none
     nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
     tried: dict[str, Record] = {}
     for record in attacked:
@@ -160,7 +161,7 @@ def twins(
             tried.setdefault(twin.id, twin)
     found = _scores(ctx, f"{asked}/tried.json", trained, list(tried.values()))
     if found is None:
-        return [], dict.fromkeys(("tried", "kept", "blocked"), 0)
+        return none
     score = dict(zip(tried, found.tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
     for twin in tried.values():

@@ -12,7 +12,7 @@ import numpy as np
 
 from sparring import engines, registry
 from sparring.embed import unit
-from sparring.engines.work import Embedding
+from sparring.engines.work import encoded
 from sparring.errors import DataError
 from sparring.protocols import Target, decided
 from sparring.spool import Spool
@@ -34,7 +34,6 @@ from .read import Rows
 from .result import Curve, MiningResult, Slice
 
 Told = Callable[[str], None]
-EMBEDDED = 1024  # rows at a time
 WORTH_MOST = 50_000  # rows up to which a review's worth is played through
 NEGATIVES = 200  # benign look-alikes that are ranked
 NEAR_PIXELS = 0.985  # cosine of grey pictures: at 0.95 half of all handwritten digits have a "duplicate"
@@ -93,11 +92,12 @@ def embedded(rows: Rows, embedder: str, cache: pathlib.Path | None = None) -> tu
         return unit(rows.vectors), "given"
     if rows.images is not None:
         made = registry.make("image_embedder", embedder if embedder in registry.names("image_embedder") else "pixels")
-        return _encoded(made, rows.images), made.name
+        return encoded(engines.current(), made, rows.images), made.name
     if rows.texts is None:
         raise DataError("expected vectors for rows without texts or images. Fix: --vectors FILE.npy")
     model = registry.make("embedder", embedder)
-    return Stored(model, cache).encode(rows.texts) if cache else _encoded(model, rows.texts), model.name
+    vectors = Stored(model, cache).encode(rows.texts) if cache else encoded(engines.current(), model, rows.texts)
+    return vectors, model.name
 
 
 def _queue(most: int | Mapping[str, int] | None, names: Sequence[str]) -> int | dict[int, int] | None:
@@ -107,15 +107,6 @@ def _queue(most: int | Mapping[str, int] | None, names: Sequence[str]) -> int | 
     if unknown := sorted(set(most).difference(names)):
         raise DataError(f"expected queues of {', '.join(names)}; got {unknown[0]!r}. Fix: --queue LABEL=ROWS")
     return {names.index(name): rows for name, rows in most.items()}
-
-
-def _encoded(model: Any, items: Sequence[Any]) -> np.ndarray:
-    """(n, d), of `EMBEDDED` rows at a time: all of them may be more than memory holds."""
-    out = np.empty((len(items), model.dim), np.float32)
-    pieces = (items[start : start + EMBEDDED] for start in range(0, len(items), EMBEDDED))
-    for number, vectors in engines.current().each(Embedding(model), pieces):
-        out[number * EMBEDDED : number * EMBEDDED + len(vectors)] = vectors
-    return out
 
 
 def mine(

@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,15 +16,11 @@ from ..errors import JobError, MissingExtra, SparringError, UserError
 from ..generation import SLICE, Asked
 from ..protocols import Embedder, TextModel
 from . import ray_llm
-from .base import Engine, Told
+from .base import Engine, Item, Result, Told
 from .ray_worker import Gate, Worker, fingerprint
-from .work import Embedding, Writing
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from .work import EMBEDDED, Writing, encoded
 
 REACH = 1024  # pieces in one map: what is handed out stands in the object store
-EMBEDDED = 1024  # rows of a piece that is embedded
 TRIES = 6  # of a piece; one that kills every worker would otherwise be tried for ever
 LOOKED = 1.0  # seconds between two looks at the nodes
 
@@ -108,11 +104,7 @@ class Ray(Engine):
     def encode(self, model: Embedder, items: Sequence[Any]) -> np.ndarray:
         if len(items) <= 2 * EMBEDDED:
             return model.encode(items)
-        out = np.empty((len(items), model.dim), np.float32)
-        parts = (list(items[start : start + EMBEDDED]) for start in range(0, len(items), EMBEDDED))
-        for number, vectors in self.each(Embedding(model), parts):
-            out[number * EMBEDDED : number * EMBEDDED + len(vectors)] = vectors
-        return out
+        return encoded(self, model, items)
 
     def _spread(
         self, work: Callable[[Any], Result], items: Sequence[Any], stop: Callable[[], bool]

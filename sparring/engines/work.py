@@ -11,6 +11,9 @@ import numpy as np
 from .. import generation
 from ..generation import Asked
 from ..protocols import Completion, Embedder, Target, TextModel, probabilities
+from .base import Engine
+
+EMBEDDED = 1024  # rows of a piece that is embedded
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class Embedding:
 
     def __call__(self, items: Sequence[Any]) -> np.ndarray:
         return self.model.encode(items)
+
+
+def encoded(engine: Engine, model: Embedder, items: Sequence[Any]) -> np.ndarray:
+    """(n, d) float32 unit rows, in order, of `EMBEDDED` items at a time: all of them may be more than memory holds."""
+    out = np.empty((len(items), model.dim), np.float32)
+    pieces = (items[start : start + EMBEDDED] for start in range(0, len(items), EMBEDDED))
+    for number, vectors in engine.each(Embedding(model), pieces):
+        out[number * EMBEDDED : number * EMBEDDED + len(vectors)] = vectors
+    return out
 
 
 @dataclass(frozen=True)
