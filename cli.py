@@ -260,6 +260,7 @@ def probe(
     records: Annotated[pathlib.Path | None, typer.Option(help="Write the cases with their texts here, parquet.")] = None,
     kind: Annotated[str | None, typer.Option(help="Kind of a target that stands in no run folder.")] = None,
     limit: Annotated[int | None, typer.Option(help="At most so many seed texts a clause and file.", min=1)] = None,
+    language: Annotated[list[str] | None, typer.Option(help="Frames of this language too; may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Of the spelling variants.", min=0)] = 0,
     json: Json = False,
 ) -> None:
@@ -271,8 +272,9 @@ def probe(
     from mining.probe import junit as xml
 
     found = command.probe(
-        target, policy_file=policy, cases=cases or (), kind=kind, seed=seed, limit=limit, records=records, against=against
-    )
+        target, policy_file=policy, cases=cases or (), kind=kind, seed=seed, limit=limit, languages=language or (),
+        records=records, against=against,
+    )  # fmt: skip
     if junit:
         xml.write(found, junit)
     if json:

@@ -33,19 +33,20 @@ class Found:
 def probe(
     place: pathlib.Path, *,
     policy_file: pathlib.Path | None = None, cases: Sequence[pathlib.Path] = (), kind: str | None = None,
-    seed: int = 0, limit: int | None = None, records: pathlib.Path | None = None, against: pathlib.Path | None = None,
+    seed: int = 0, limit: int | None = None, languages: Sequence[str] = (),
+    records: pathlib.Path | None = None, against: pathlib.Path | None = None,
 ) -> Report:  # fmt: skip
     """`place` is a job file (its latest promoted target), a folder that a target was saved to, or a report as JSON, which
     is read again. `records` is where the cases go with their texts, as parquet; `against` is an earlier report."""
     if place.suffix == ".json":
-        if records or policy_file or cases or kind or limit:
+        if records or policy_file or cases or kind or limit or languages:
             raise UserError(f"{place} is read as it is. Fix: give it alone or with --against, or probe the target again")
         found = report.read(place)
     else:
         saved = of_job(place) if place.suffix in (".yaml", ".yml") else of_folder(place, kind)
         target = saved.target or load(saved)
         rules = _policy(saved, policy_file)
-        made = _suite(target, rules, cases, seed=seed, limit=limit)
+        made = _suite(target, rules, cases, seed=seed, limit=limit, languages=languages)
         found = examine.examine(target, made, rules, name=str(saved.folder))
         if records:
             _write(records, made, rules)
@@ -108,14 +109,16 @@ def _policy(found: Found, given: pathlib.Path | None) -> Policy:
     return policy.load(path)
 
 
-def _suite(target: BaseTarget, rules: Policy, cases: Sequence[pathlib.Path], *, seed: int, limit: int | None) -> Suite:
+def _suite(
+    target: BaseTarget, rules: Policy, cases: Sequence[pathlib.Path], *, seed: int, limit: int | None, languages: Sequence[str]
+) -> Suite:
     if target.labels[:1] != (BENIGN,) or not set(target.labels) <= set(rules.labels):
         raise UserError(
             f"expected a target with labels out of the policy {rules.name!r}, {', '.join(rules.labels)}, benign first; "
             f"it has {', '.join(target.labels)}. Fix: --policy with the one that it was trained for"
         )
     materials = [material.load(path, rules) for path in cases]
-    return suite.build(rules, materials, labels=target.labels, seed=seed, limit=limit)
+    return suite.build(rules, materials, labels=target.labels, seed=seed, limit=limit, languages=languages)
 
 
 def _write(path: pathlib.Path, made: Suite, rules: Policy) -> None:

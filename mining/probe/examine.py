@@ -42,6 +42,7 @@ def examine(target: Target, suite: Suite, policy: Policy, *, name: str) -> Repor
         policy=policy.name, policy_version=policy.version, suite=suite.content_hash,
         pass_rate=_share(outcomes), functionalities=_groups(outcomes, lambda o: o.functionality, order),
         clauses=_groups(outcomes, lambda o: o.clause or o.category, _by_policy(policy)), pairs=_pairs(outcomes),
+        languages=_groups(outcomes, lambda o: o.language or "", lambda name: (0, name)),
         other_category=sum(o.decided not in (o.category, BENIGN) for o in outcomes if o.expected == "violating"),
         skipped=_skipped([*suite.skipped, *failed]),
         outcomes=tuple(outcomes),

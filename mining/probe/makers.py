@@ -15,7 +15,6 @@ from .material import Frame, OwnCase, Side, Texts, fillings
 
 STRENGTH = 0.5  # share of the words that a spelling variant changes
 FAMILIES = ("character", "word")  # operators of other families add text, whose language they do not know
-ENGLISH = frozenset({"texting"})  # operators that know English only
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Kit:
     uses: Mapping[str, Side]
     slots: Mapping[str, tuple[str, ...]]
     frames: Mapping[str, tuple[Frame, ...]]
-    mentions: tuple[str, ...]
+    of_terms: Mapping[str, tuple[str, ...]]
     operators: tuple[str, ...] | None
     payload: tuple[str, ...]
     seed: int
@@ -94,10 +93,18 @@ def from_texts(kit: Kit, spot: Spot, texts: Texts) -> Iterator[Draft | Skip]:
         ("implicit", True, texts.implicit),
         ("homonym", False, texts.homonyms),
         ("look_alike", False, texts.look_alikes),
+        ("allowed", False, texts.allowed),
     ):
         for template in templates:
             yield from (kit.draft(functionality, spot, text, violates) for (text,) in fillings((template,), kit.slots))
-    yield from _mentioned(kit, spot, texts.terms)
+    yield from _used(kit, spot, texts.terms)
+
+
+def in_frames(kit: Kit, spot: Spot, texts: Texts) -> Iterator[Draft | Skip]:
+    """The texts and terms of one language in the frames of another, the kit's: somebody quotes what came from abroad."""
+    for seed in (*texts.examples, *(pair.violating for pair in texts.pairs))[: kit.limit]:
+        yield from _framed(kit, spot, fillings((seed,), kit.slots)[0][0])
+    yield from _used(kit, spot, texts.terms)
 
 
 def own_case(kit: Kit, spot: Spot, case: OwnCase) -> Draft | Skip:
@@ -137,11 +144,12 @@ def _framed(kit: Kit, spot: Spot, seed: str) -> Iterator[Draft | Skip]:
 def _misspelt(kit: Kit, spot: Spot, seed: str) -> Iterator[Draft | Skip]:
     for name in kit.operators if kit.operators is not None else registry.names("operator"):
         functionality, number = f"spelling_{name}", kit.seed
-        if registry.find("operator", name).family not in FAMILIES:
+        part: type[Operator] = registry.find("operator", name)
+        if part.family not in FAMILIES:
             if kit.operators is not None:
                 yield Skip(functionality, spot.category, "the operator adds text instead of changing words")
             continue
-        if name in ENGLISH and kit.language.split("-")[0] != "en":
+        if part.language not in (None, kit.language.split("-")[0].lower()):
             yield Skip(functionality, spot.category, f"the operator does not know the language {kit.language!r}")
             continue
         try:
@@ -160,17 +168,21 @@ def _misspelt(kit: Kit, spot: Spot, seed: str) -> Iterator[Draft | Skip]:
         )  # fmt: skip
 
 
-def _mentioned(kit: Kit, spot: Spot, terms: tuple[str, ...]) -> Iterator[Draft | Skip]:
-    side = kit.uses.get("mention")
+def _used(kit: Kit, spot: Spot, terms: tuple[str, ...]) -> Iterator[Draft | Skip]:
+    """A term asked about, as a name, reclaimed: a use of a word, and not of a whole text."""
     for term in terms:
-        if not kit.mentions:
+        if not any(kit.of_terms.values()):
             yield Skip(
                 "mention", spot.category, f"no frames for the language {kit.language!r}; add `mentions` to a --cases file"
             )
-        for mention in kit.mentions:
-            text = mention.replace("{term}", term)
-            yield kit.draft("mention", spot, text, side == "violating") if side else _undecided("mention", spot)
+        for use, frames in kit.of_terms.items():
+            side = kit.uses.get(use)
+            for frame in frames:
+                text = frame.replace("{term}", term)
+                yield kit.draft(use, spot, text, side == "violating") if side else _undecided(use, spot)
 
 
 def _undecided(functionality: str, spot: Spot) -> Skip:
-    return Skip(functionality, spot.category, "the policy decides: `uses` in a --cases file says benign or violating")
+    return Skip(
+        functionality, spot.category, "the policy decides: its `uses`, or those of a --cases file, say benign or violating"
+    )

@@ -56,11 +56,12 @@ class Texts(_Strict):
     examples: tuple[Text, ...] = ()  # violating
     pairs: tuple[Pair, ...] = ()
     implicit: tuple[Text, ...] = ()  # violating
-    homonyms: tuple[Text, ...] = ()  # benign, as are look-alikes
+    homonyms: tuple[Text, ...] = ()  # benign, as are look-alikes and what is allowed
     look_alikes: tuple[Text, ...] = ()
+    allowed: tuple[Text, ...] = ()
 
     def texts(self) -> Iterator[str]:
-        yield from (*self.terms, *self.examples, *self.implicit, *self.homonyms, *self.look_alikes)
+        yield from (*self.terms, *self.examples, *self.implicit, *self.homonyms, *self.look_alikes, *self.allowed)
         yield from (text for pair in self.pairs for text in (pair.violating, pair.benign))
 
 
@@ -85,21 +86,27 @@ class Material(_Strict):
     clauses: dict[str, Texts] = {}
     frames: dict[Name, tuple[Frame, ...]] = {}
     mentions: tuple[Text, ...] = ()  # frames of a {term}
+    term_uses: dict[Name, tuple[Text, ...]] = {}  # the same, of other uses: as a name, reclaimed
     cases: tuple[OwnCase, ...] = ()
 
-    @pydantic.field_validator("mentions")
-    @classmethod
-    def _holds_term(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(mention.count("{term}") != 1 for mention in value):
-            raise ValueError("expected {term} once in each of `mentions`")
-        return value
+    @pydantic.model_validator(mode="after")
+    def _holds_term(self) -> Material:
+        for use, frames in self.of_terms.items():
+            if any(frame.count("{term}") != 1 for frame in frames):
+                raise ValueError(f"expected {{term}} once in each frame of `{'mentions' if use == 'mention' else use}`")
+        return self
+
+    @property
+    def of_terms(self) -> dict[str, tuple[str, ...]]:
+        """What a term may be put to: frames by use."""
+        return {"mention": self.mentions, **self.term_uses}
 
     def texts(self) -> Iterator[str]:
         yield from (text for texts in self.clauses.values() for text in texts.texts())
         yield from (case.text for case in self.cases)
         yield from (value for values in self.slots.values() for value in values)
         yield from (text for frames in self.frames.values() for frame in frames for text in (frame.use, frame.own))
-        yield from self.mentions
+        yield from (frame for frames in self.of_terms.values() for frame in frames)
 
 
 def load(path: pathlib.Path, policy: Policy) -> Material:

@@ -25,8 +25,11 @@ ABOUT = {
     "reporting": "reported to those who can act on it",
     "counter_speech": "objected to, or others warned of it",
     "mention": "asks about a word of it",
+    "named": "a word of it as somebody's name",
+    "reclaimed": "a word of it, reclaimed",
     "homonym": "a term in another or reclaimed use",
     "look_alike": "looks like a violation and is none",
+    "allowed": "an example of what the policy allows",
 }
 
 
@@ -51,7 +54,7 @@ class Outcome(_Strict):
 
 
 class Group(_Strict):
-    """A functionality or a clause; `violating` and `benign` are pass rates of the cases that should be so."""
+    """A functionality, a clause or a language; `violating` and `benign` are pass rates of the cases that should be so."""
 
     name: str
     pass_rate: Share
@@ -129,6 +132,7 @@ class Report(_Strict):
     pass_rate: Share
     functionalities: tuple[Group, ...]
     clauses: tuple[Group, ...]
+    languages: tuple[Group, ...] = ()
     pairs: Pairs | None
     other_category: int  # violating cases that were caught, under another category
     skipped: tuple[Skipped, ...]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .report import ABOUT, Change, Comparison, Outcome, Report, Skipped
+from .report import ABOUT, Change, Comparison, Group, Outcome, Report, Skipped
 
 MOST = 10  # failing cases, flips and clauses that are listed
 EACH = 2
@@ -25,7 +25,8 @@ def _parts(report: Report) -> Iterator[Any]:
     cases, passed = len(report.outcomes), sum(outcome.passed for outcome in report.outcomes)
     yield _heading(f"{report.target}: {passed} of {cases} cases of {report.policy} {report.policy_version} pass")
     yield _functionalities(report)
-    yield from _clauses(report)
+    yield from _by("clause", report.clauses)
+    yield from _by("language", report.languages)
     if said := list(_said(report)):
         yield _notes(said)
     if report.against:
@@ -43,7 +44,8 @@ def _said(report: Report) -> Iterator[tuple[str, str]]:
     if report.other_category:
         yield "labels", f"{report.other_category} violating cases were caught under another category"
     if not any(group.benign for group in report.functionalities):
-        yield "note", "no case is benign: a target that flags everything passes; add `uses` and benign texts in a --cases file"
+        said = "no case is benign: a target that flags everything passes; add `uses` and benign texts"
+        yield "note", f"{said}, to the policy or in a --cases file"
     alike: dict[tuple[str, tuple[str, ...]], list[Skipped]] = {}
     for skip in report.skipped:
         alike.setdefault((skip.reason, skip.categories), []).append(skip)
@@ -73,15 +75,15 @@ def _functionalities(report: Report) -> Any:
     return table
 
 
-def _clauses(report: Report) -> Iterator[Any]:
-    """The worst clauses; nothing where there is only one."""
-    if len(report.clauses) < 2:
+def _by(what: str, groups: Sequence[Group]) -> Iterator[Any]:
+    """The worst clauses or languages; nothing where there is only one."""
+    if len(groups) < 2:
         return
-    worst = sorted(report.clauses, key=lambda group: group.pass_rate[0])[:MOST]
-    shown = [group for group in report.clauses if group in worst]
-    left = len(report.clauses) - len(shown)
-    table = _table(f"by clause, the {len(shown)} worst of {len(report.clauses)}" if left else "by clause")
-    table.add_column("clause", overflow="ellipsis", no_wrap=True)
+    worst = sorted(groups, key=lambda group: group.pass_rate[0])[:MOST]
+    shown = [group for group in groups if group in worst]
+    left = len(groups) - len(shown)
+    table = _table(f"by {what}, the {len(shown)} worst of {len(groups)}" if left else f"by {what}")
+    table.add_column(what, overflow="ellipsis", no_wrap=True)
     for column in ("violating passed", "share, 95%", "benign passed", "share, 95%"):
         table.add_column(column, justify="right", no_wrap=True)
     for group in shown:

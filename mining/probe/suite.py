@@ -12,8 +12,8 @@ from sparring.policy import NEVER_GENERATED, Category, Policy
 from sparring.record import BENIGN, Generator, Record, digest, synthetic
 from sparring.text import canonical
 
-from .makers import Draft, Kit, Skip, Spot, from_texts, own_case
-from .material import Material, Side, Texts, shipped
+from .makers import Draft, Kit, Skip, Spot, from_texts, in_frames, own_case
+from .material import Frame, Material, Side, Texts, shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,16 @@ class Suite:
 
 def build(
     policy: Policy, materials: Sequence[Material] = (), *,
-    labels: Sequence[str] | None = None, seed: int = 0, limit: int | None = None,
+    labels: Sequence[str] | None = None, seed: int = 0, limit: int | None = None, languages: Sequence[str] = (),
 ) -> Suite:  # fmt: skip
     """The suite of a policy and of the user's `materials`; the same arguments give the same cases.
 
+    `languages` put the texts of all materials in the frames of these languages too, beside the frames of their own.
     `labels` are the target's: a category that it does not know is skipped. `limit` is the most seed texts of a clause
     in one material. Raises `UserError` when two materials, or two cases of one text, contradict each other.
     """
-    uses = _uses(materials)
-    examples = {c.name: Texts.model_construct(examples=c.examples) for c in policy.categories if c.examples}
-    own = Material.model_construct(clauses=examples)  # as the policy has them: a brace in them is no slot
+    own = _of(policy)
+    uses = _uses((own, *materials))
     kits = [(m, _kit(policy, m, materials, uses, seed=seed, limit=limit, number=i)) for i, m in enumerate((own, *materials))]
     drafts: list[Draft | Skip] = []
     for category in policy.categories:
@@ -60,6 +60,7 @@ def build(
             drafts.append(Skip("all", category.name, reason))
         else:
             drafts += _generated(kits, spots)
+            drafts += _abroad(policy, kits, spots, languages)
         if not reason or category.never_generate:  # a whole case is the user's own text: nothing is generated
             drafts += [own_case(k, s, case) for m, k in kits for s in spots for case in m.cases if case.clause == s.name]
     return _finish(policy, drafts)
@@ -74,6 +75,30 @@ def _generated(kits: Sequence[tuple[Material, Kit]], spots: Sequence[Spot]) -> I
                 yield from from_texts(kit, spot, texts)
     if not seeds:
         yield Skip("plain", spots[0].category, "the category has no violating example to start from")
+
+
+def _abroad(
+    policy: Policy, kits: Sequence[tuple[Material, Kit]], spots: Sequence[Spot], languages: Sequence[str]
+) -> Iterator[Draft | Skip]:
+    """Each material in the frames of each language but its own."""
+    materials = [material for material, _ in kits]
+    for language in dict.fromkeys(languages):
+        for material, kit in kits:
+            if _base(language) == _base(kit.language):
+                continue
+            frames, of_terms = _frames(policy, language, materials)
+            there = replace(kit, language=language, frames=frames, of_terms=of_terms)
+            for spot in spots:
+                if texts := material.clauses.get(spot.name):
+                    yield from in_frames(there, spot, texts)
+
+
+def _of(policy: Policy) -> Material:
+    """What the policy itself gives: examples, terms, what it allows, and its word on uses. A brace in them is no slot."""
+    clauses = {
+        c.name: Texts.model_construct(examples=c.examples, terms=c.terms, allowed=c.allowed_examples) for c in policy.categories
+    }
+    return Material.model_construct(clauses=clauses, uses=policy.uses)
 
 
 def _kept_out(category: Category, labels: Sequence[str] | None) -> str | None:
@@ -99,16 +124,30 @@ def _kit(
 ) -> Kit:  # fmt: skip
     """What the makers need for a material: the frames of its language, shipped and the user's own."""
     language = material.language or policy.language
-    same = [m for m in materials if (m.language or policy.language).split("-")[0] == language.split("-")[0]]
-    sources = [source for source in (shipped(language), *same) if source]
-    frames = {name: tuple(f for s in sources for f in s.frames.get(name, ())) for s in sources for name in s.frames}
+    frames, of_terms = _frames(policy, language, materials)
     chosen = [m.operators for m in materials if m.operators is not None]
     return Kit(
         language=language, uses=uses, slots=material.slots, frames=frames,
-        mentions=tuple(mention for source in sources for mention in source.mentions),
+        of_terms=of_terms,
         operators=tuple(dict.fromkeys(name for names in chosen for name in names)) if chosen else None,
         payload=policy.payload, seed=seed, limit=limit, number=number,
     )  # fmt: skip
+
+
+def _frames(
+    policy: Policy, language: str, materials: Sequence[Material]
+) -> tuple[dict[str, tuple[Frame, ...]], dict[str, tuple[str, ...]]]:
+    """Of a language: those of texts and those of terms by use, shipped and the user's own."""
+    same = [m for m in materials if _base(m.language or policy.language) == _base(language)]
+    sources = [source for source in (shipped(language), *same) if source]
+    frames = {name: tuple(f for s in sources for f in s.frames.get(name, ())) for s in sources for name in s.frames}
+    of_terms = {name: tuple(f for s in sources for f in s.of_terms.get(name, ())) for s in sources for name in s.of_terms}
+    return frames, of_terms
+
+
+def _base(language: str) -> str:
+    """The first part of a BCP 47 tag, which decides the frames."""
+    return language.split("-")[0].lower()
 
 
 def _finish(policy: Policy, drafts: Iterable[Draft | Skip]) -> Suite:

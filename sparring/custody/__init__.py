@@ -58,12 +58,13 @@ def check_policy(policy: Policy) -> None:
 
 
 def _why_refused(category: Category) -> str | None:
-    if category.hazard == "cse" and category.examples:
+    shown = (*category.examples, *category.allowed_examples, *category.terms)
+    if category.hazard == "cse" and shown:
         return "expected no examples under hazard `cse`; got some. No policy, flag or setting lifts this. Fix: remove them"
-    if any(judge(example, CATEGORY) for example in category.examples):
+    if any(judge(text, CATEGORY) for text in shown):
         return f"{_REFUSAL} of `examples`"
     clauses = (f"{clause.id}: {clause.text}" for clause in category.clauses)
-    said = "\n".join([category.name, category.definition, *clauses, *category.examples])
+    said = "\n".join([category.name, category.definition, *clauses, *shown])
     if category.may_generate and judge(said, CATEGORY):
         return f"{_REFUSAL}, or give a category that only a classifier needs to know the hazard `cse`"
     return None

@@ -31,6 +31,7 @@ class Operator(ABC):
     preserves: ClassVar[str]  # what stays, in words
     undone_by: ClassVar[Level | None] = None  # canonical level at which the text equals the original's; None: irreversible
     undone_but_case: ClassVar[bool] = False  # level `unicode` brings every letter back, but not its case
+    language: ClassVar[str | None] = None  # the one whose words it knows, BCP 47; None: any
     hides: ClassVar[bool] = False  # the screen of custody can't read through it: a text that it refuses is left as it is
     payload: tuple[str, ...] = ()  # a policy's own payload patterns
 

@@ -23,6 +23,7 @@ class Digits(WordOperator):
 
     name = "digits"
     family = "word"
+    language = "en"
     preserves = "meaning, word count, payload; every number that may be part of an amount, a code or a phone number"
 
     def spans(self, text: str) -> Spans:

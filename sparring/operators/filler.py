@@ -14,6 +14,7 @@ class Filler(WordOperator):
 
     name = "filler"
     family = "context"
+    language = "en"
     preserves = "every character of the original, in order; the statement that they make"
 
     def __init__(self, *, words: Sequence[str] = WORDS):

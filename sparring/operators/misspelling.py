@@ -13,6 +13,7 @@ class Misspelling(WordOperator):
 
     name = "misspelling"
     family = "word"
+    language = "en"
     preserves = "meaning, word count, capitalisation, payload"
     hides = True
 

@@ -19,6 +19,7 @@ class Phonetic(WordOperator):
 
     name = "phonetic"
     family = "character"
+    language = "en"
     preserves = "how a word sounds, word count, capitalisation, payload"
     hides = True
 

@@ -22,6 +22,7 @@ class Quoting(Operator):
 
     name = "quoting"
     family = "context"
+    language = "en"
     preserves = (
         "every character of the original, in order; the label only under a policy that holds for quoted text: many "
         "allow reports, warnings and counter-speech"

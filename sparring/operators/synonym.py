@@ -17,6 +17,7 @@ class Synonym(WordOperator):
 
     name = "synonym"
     family = "word"
+    language = "en"
     preserves = "meaning as far as the source knows it, the word's ending, word count, capitalisation, payload"
 
     def __init__(self, *, source: Literal["embeddings", "wordnet"] = "embeddings", similarity: float | None = None):

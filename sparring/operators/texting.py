@@ -31,6 +31,7 @@ class Texting(WordOperator):
 
     name = "texting"
     family = "word"
+    language = "en"
     preserves = "meaning, capitalisation, punctuation, word count, payload"
 
     def can_edit(self, word: str) -> bool:

@@ -336,6 +336,9 @@ def test_a_category_for_classifiers_alone_may_stand_without_examples():
     check_policy(policy(named, category("spam")))
     with pytest.raises(ProhibitedContent, match="'csam'"):
         check_policy(policy(category("csam", hazard="cse", examples=("anything",))))
+    for field in ("terms", "allowed_examples"):
+        with pytest.raises(ProhibitedContent, match="under hazard `cse`"):
+            check_policy(policy(category("csam", hazard="cse", **{field: ("anything",)})))
 
 
 def test_what_is_forbidden_may_be_said():

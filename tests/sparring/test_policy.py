@@ -7,6 +7,7 @@ import yaml
 
 from sparring import policy
 from sparring.errors import PolicyError
+from sparring.record import digest
 
 EXAMPLES = sorted((pathlib.Path(__file__).parents[2] / "examples" / "policies").glob("*.yaml"))
 
@@ -53,3 +54,14 @@ def test_child_sexual_exploitation_may_be_classified_and_is_never_generated():
     category = policy.Category(name="cse", hazard="cse", definition="Never made.", clauses=(clause,))
     assert not category.may_generate
     assert not policy.Category(name="a", hazard="ncr", definition="b", clauses=(clause,), never_generate=True).may_generate
+
+
+def test_what_only_functional_tests_read_changes_the_hash_where_a_policy_has_it(policy_path):
+    spam = policy.load(policy_path)
+    plain = spam.model_dump(mode="json", exclude={"publish", "uses"})
+    for category in plain["categories"]:
+        del category["terms"], category["allowed_examples"]
+    assert spam.content_hash == digest(plain), "a policy from before these fields keeps its runs"
+    said = spam.model_copy(update={"uses": {"quoting": "benign"}})
+    assert said.content_hash != spam.content_hash
+    assert policy.diff(spam, said) == ["~ uses"]

@@ -95,8 +95,24 @@ def test_junit_and_records_are_written_and_a_report_is_compared(tmp_path, probe)
     code, out, _ = probe(later, "--against", saved)
     assert code == 0
     assert f"against {first}: {len(outcomes)} cases in both" in out
-    for option in (("--records", tmp_path / "again.parquet"), ("--policy", POLICY), ("--cases", CASES), ("--limit", 1)):
+    for option in (
+        ("--records", tmp_path / "again.parquet"),
+        ("--policy", POLICY),
+        ("--cases", CASES),
+        ("--limit", 1),
+        ("--language", "de"),
+    ):
         assert probe(later, *option)[0] == 2
+
+
+def test_other_languages_frames_are_asked_for_by_name_and_counted_by_language(tmp_path, probe):
+    options = (save(tmp_path / "target"), "--kind", "dummy", "--policy", POLICY, "--cases", CASES)
+    code, out, _ = probe(*options, "--language", "de", "--language", "ru", "--json")
+    assert code == 0
+    found = {group["name"]: group["pass_rate"][3] for group in json.loads(out)["languages"]}
+    assert found["de"] == found["ru"] > 100
+    assert "by language" in probe(*options, "--language", "de")[1]
+    assert "by language" not in probe(*options)[1]
 
 
 def test_names_are_shown_as_they_are(tmp_path, probe, write_policy):

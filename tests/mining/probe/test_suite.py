@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from mining.probe import material, suite
-from mining.probe.makers import ENGLISH, FAMILIES
+from mining.probe.makers import FAMILIES
 from sparring import policy, registry
 from sparring.custody import is_prohibited
 from sparring.errors import JobError, ProhibitedContent, UserError
@@ -17,7 +17,7 @@ from sparring.text import canonical, payload
 
 from .conftest import CASES
 
-SCRIPTS = {"hi": "DEVANAGARI", "ar": "ARABIC"}
+SCRIPTS = {"hi": "DEVANAGARI", "ar": "ARABIC", "ru": "CYRILLIC"}
 USES = {name: "benign" for name in ("negation", "quoting", "reporting", "counter_speech", "mention")}
 
 
@@ -68,7 +68,7 @@ def test_each_functionality_is_there_with_the_label_of_how_it_was_made(spam, spa
     expected = {name: {c.expected for c in by(made, name)} for name in {c.functionality for c in made.cases}}
     spelt = {f"spelling_{n}" for n in registry.names("operator") if registry.find("operator", n).family in FAMILIES}
     violating = {"plain", "endorsed", "implicit", "entity_swap", *spelt}
-    benign = {"minimal_edit", "entity_swap_benign", "homonym", "look_alike", *USES}
+    benign = {"minimal_edit", "entity_swap_benign", "homonym", "look_alike", "named", "reclaimed", *USES}
     assert expected == {name: {"violating"} for name in violating} | {name: {"benign"} for name in benign}
 
 
@@ -106,7 +106,13 @@ def test_what_the_policy_decides_is_skipped_and_counted_until_it_is_said(spam, w
     count = Counter(skip.functionality for skip in silent.skipped if "the policy decides" in skip.reason)
     frames = material.shipped("en").frames
     seeds = len(spam.categories[0].examples)
-    assert count == {**{name: seeds * len(frames[name]) for name in frames}, "mention": 3, "sarcasm": 1}
+    assert count == {
+        **{name: seeds * len(frames[name]) for name in frames},
+        "mention": 3,
+        "named": 2,
+        "reclaimed": 2,
+        "sarcasm": 1,
+    }
     said = material.load(write_cases(uses={**USES, "sarcasm": "benign", "reporting": "violating"}, cases=[own]), spam)
     made = suite.build(spam, [said])
     assert [c.expected for c in by(made, "sarcasm")] == ["benign"]
@@ -116,15 +122,54 @@ def test_what_the_policy_decides_is_skipped_and_counted_until_it_is_said(spam, w
         suite.build(spam, [said, said.model_copy(update={"uses": {"quoting": "violating"}})])
 
 
+def test_a_policy_s_own_uses_terms_and_allowed_examples_are_cases_without_a_file(write_policy, write_cases):
+    category = {"terms": ["cash {prize}"], "allowed_examples": ["I won the village raffle, come and see."]}
+    uses = {"quoting": "benign", "named": "benign", "reclaimed": "benign", "mention": "benign", "counter_speech": "violating"}
+    rules = policy.load(write_policy(category=category, uses=uses))
+    made = suite.build(rules)
+    assert {c.record.text for c in by(made, "allowed")} == {"I won the village raffle, come and see."}
+    for use, frames in material.shipped("en").of_terms.items():
+        assert [c.record.text for c in by(made, use)] == [f.replace("{term}", "cash {prize}") for f in frames]
+    sides = {c.functionality: c.expected for c in made.cases if not c.record.operators}
+    benign = {"quoting", "named", "reclaimed", "mention", "allowed"}
+    assert sides == dict.fromkeys(benign, "benign") | dict.fromkeys(("plain", "endorsed", "counter_speech"), "violating")
+    assert {s.functionality for s in made.skipped if "the policy decides" in s.reason} == {"negation", "reporting"}
+    with pytest.raises(UserError, match="disagree on 'quoting'"):
+        suite.build(rules, [material.load(write_cases(uses={"quoting": "violating"}), rules)])
+
+
+def test_any_number_of_languages_by_template(spam, spam_material, write_cases):
+    japanese = material.load(
+        write_cases("ja.yaml", language="ja", frames={"quoting": [{"use": "「{text}」とあった。", "own": "お知らせ：{text}"}]}),
+        spam,
+    )
+    plain = suite.build(spam, [spam_material, japanese])
+    made = suite.build(spam, [spam_material, japanese], languages=["de", "ar", "ja", "en-GB", "de"])
+    added = [case for case in made.cases if case not in plain.cases]
+    assert len(added) + len(plain.cases) == len(made.cases)
+    assert Counter(c.record.language for c in plain.cases) == {"en": len(plain.cases)}
+    texts = [c.record.text for c in by(plain, "plain")]
+    for language in ("de", "ar", "ja"):
+        frames = material.shipped(language).frames if language != "ja" else japanese.frames
+        quoted = {f.use.replace("{text}", text) for f in frames["quoting"] for text in texts}
+        assert {c.record.text for c in added if c.functionality == "quoting" and c.record.language == language} == quoted
+    assert {c.record.language for c in added} == {"de", "ar", "ja"}
+    assert {c.functionality for c in added} <= {*USES, "endorsed", "named", "reclaimed"}
+    bare = suite.build(spam, languages=["xx"])
+    assert {s.reason for s in bare.skipped} >= {"no frames for the language 'xx'; add `frames` to a --cases file"}
+    assert len([c for c in suite.build(spam, limit=1, languages=["de"]).cases if c.record.language == "de"]) == 12
+
+
 def test_frames_are_shipped_alike_for_each_language():
-    assert {"en", "de", "es", "fr", "hi", "ar"} <= set(material.languages())
+    assert {"en", "de", "es", "fr", "hi", "ar", "it", "pt", "ru"} <= set(material.languages())
     english = material.shipped("en")
     for language in material.languages():
         found = material.shipped(language)
         assert found.language == language
         assert {name: len(f) for name, f in found.frames.items()} == {name: len(f) for name, f in english.frames.items()}
-        assert len(found.mentions) == len(english.mentions)
-        texts = [text for frames in found.frames.values() for f in frames for text in (f.use, f.own)] + [*found.mentions]
+        assert {name: len(f) for name, f in found.of_terms.items()} == {name: len(f) for name, f in english.of_terms.items()}
+        texts = [text for frames in found.frames.values() for f in frames for text in (f.use, f.own)]
+        texts += [text for frames in found.of_terms.values() for text in frames]
         assert len(set(texts)) == len(texts)
         assert not any(payload(text) or is_prohibited(text) for text in texts)
         letters = {
@@ -133,7 +178,7 @@ def test_frames_are_shipped_alike_for_each_language():
         assert letters == {SCRIPTS.get(language, "LATIN")}
 
 
-@pytest.mark.parametrize("language", ["de", "es", "fr", "hi", "ar", "en-GB"])
+@pytest.mark.parametrize("language", ["de", "es", "fr", "hi", "ar", "it", "pt", "ru", "en-GB"])
 def test_a_policy_gets_only_the_frames_of_its_language(language, write_policy, write_cases):
     rules = policy.load(write_policy(language=language))
     made = suite.build(rules, [material.load(write_cases(uses=USES), rules)])
@@ -142,9 +187,9 @@ def test_a_policy_gets_only_the_frames_of_its_language(language, write_policy, w
     frames = material.shipped(language).frames
     framed = {c.record.text for name in frames for c in by(made, name)}
     assert framed == {f.use.replace("{text}", seed) for uses in frames.values() for f in uses for seed in seeds}
-    texting = {skip.reason for skip in made.skipped if skip.functionality == "spelling_texting"}
-    assert texting == (set() if language == "en-GB" else {f"the operator does not know the language {language!r}"})
-    assert set(registry.names("operator")) >= ENGLISH
+    unknown = {s.functionality for s in made.skipped if s.reason == f"the operator does not know the language {language!r}"}
+    english = {f"spelling_{name}" for name in ("digits", "misspelling", "phonetic", "synonym", "texting")}
+    assert unknown == (set() if language == "en-GB" else english)
 
 
 def test_a_language_without_frames_is_said_and_a_file_may_bring_them_or_another_language(write_policy, write_cases):
@@ -263,7 +308,8 @@ def test_every_text_of_a_file_and_every_case_is_screened(spam, spam_material, mo
         ({"clauses": {"spam": {"exampels": []}}}, "did you mean 'examples'"),
         ({"clauses": {"spam": {"examples": ["a {brand}"]}}}, "got {brand}"),
         ({"frames": {"quoting": [{"use": "no place", "own": "{text}"}]}}, "expected {text} once"),
-        ({"mentions": ["no place"]}, "expected {term} once"),
+        ({"mentions": ["no place"]}, "expected {term} once in each frame of `mentions`"),
+        ({"term_uses": {"named": ["no place"]}}, "expected {term} once in each frame of `named`"),
         ({"uses": {"quoting": "sometimes"}}, "'violating' or 'benign'"),
         ({"cases": [{"functionality": "x", "text": "y", "expect": "spam", "clause": "spam"}]}, "cases.0.expect"),
     ],
