@@ -17,7 +17,7 @@ TEXTS = (
     "Поздравляем! Вы выиграли приз, позвоните 08452810075",
 )
 STRENGTH, SEED = 0.4, 5
-FAMILIES = ("character", "word", "script", "dilution", "context")
+FAMILIES = ("character", "word", "script", "language", "dilution", "context")
 OURS = ("sparring.", "redteam.")  # not what another distribution has registered
 
 

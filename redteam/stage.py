@@ -47,6 +47,7 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
     asked = parts.surrogate(ctx)  # where there is one, it is asked, and the target is spared
     settings = {
         **ctx.key, "target": (asked or trained).key, "warmup": budget, "operators": job.attack.operators,
+        "operator_settings": job.attack.operator_settings,
         "guide": job.mining.embedder,
         "code": source_of(warmup, surrogate, knowledge, *map(type, operators.values())),
     }  # fmt: skip

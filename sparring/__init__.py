@@ -29,6 +29,7 @@ PARTS = {
         "synonym": f"{_OPERATORS}.synonym:Synonym",
         "digits": f"{_OPERATORS}.digits:Digits",
         "romanise": f"{_OPERATORS}.romanise:Romanise",
+        "codemix": f"{_OPERATORS}.codemix:Codemix",
         "cyrillise": f"{_OPERATORS}.cyrillise:Cyrillise",
         "quoting": f"{_OPERATORS}.quoting:Quoting",
         "dilution": f"{_OPERATORS}.dilution:Dilution",

@@ -23,7 +23,9 @@ def inputs(job: Job) -> Policy:
 def _inputs(job: Job) -> Policy:
     rules = policy.load(job.base / job.policy)
     for name in [*job.attack.operators, *job.attack.held_out]:
-        registry.make(job.medium.kind("operator"), name)  # a missing extra shows here, before any work
+        registry.make(
+            job.medium.kind("operator"), name, **job.attack.operator_settings.get(name, {})
+        )  # a missing extra shows here, before any work
     registry.make("engine", job.engine.kind, **job.engine.settings)
     _strategy(job, rules)
     for kind, part in _parts(job):

@@ -69,7 +69,8 @@ class Context:
         made: dict[str, Any] = {}
         kind = self.job.medium.kind("operator")
         for name in names or self.job.attack.operators:
-            made[name] = registry.make(kind, name, **({"phrases": phrases} if phrases and name == "dilution" else {}))
+            given = {"phrases": phrases} if phrases and name == "dilution" else {}
+            made[name] = registry.make(kind, name, **given | self.job.attack.operator_settings.get(name, {}))
             made[name].payload = self.policy.payload
         return made
 

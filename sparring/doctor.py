@@ -25,6 +25,8 @@ PACKAGES = (
 EXTRAS = {  # extra -> (module that shows it is there, what it is for)
     "demo": ("wordllama", "the examples: packaged data, embedders and a small language model"),
     "operators": ("anyascii", "the operators misspelling and romanise, and WordNet for synonym"),
+    "uroman": ("uroman", "the operator romanise by uroman's rules instead of letter by letter"),
+    "icu": ("icu", "the operator romanise by ICU's; built on installing, from libicu-dev, pkg-config and a C++ compiler"),
     "onnx": ("onnxruntime", "attacking a classifier in ONNX"),
     "ray": ("ray", "`engine: ray`: a run on the machines of a cluster"),
     "rl": ("trl", "training a language model as an attacker (`sparring attack train --what llm`)"),

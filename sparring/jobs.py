@@ -69,6 +69,7 @@ class AttackSettings(_Strict):
         "dilution", "homoglyph", "keyboard", "leet", "merge", "punctuation", "repeat", "spacing", "split", "texting", "typo",
         "zero_width",
     ]  # fmt: skip
+    operator_settings: dict[str, dict[str, Any]] = {}  # of operators, by name; without it their defaults
     held_out: list[str] = []  # operators that training never uses; each round's target is tested with them alone as well
     strategy: Part = Part(kind="greedy")
     budget: Annotated[int, pydantic.Field(ge=2)] = 50  # queries a seed, the clean check among them
@@ -81,6 +82,10 @@ class AttackSettings(_Strict):
 
     @pydantic.model_validator(mode="after")
     def _apart(self) -> AttackSettings:
+        if unknown := sorted(self.operator_settings.keys() - {*self.operators, *self.held_out}):
+            raise ValueError(
+                f"`operator_settings` are given for {', '.join(unknown)}, which neither `operators` nor `held_out` names"
+            )
         if both := sorted({*self.operators} & {*self.held_out}):
             raise ValueError(
                 f"`held_out` names {', '.join(both)}, which `operators` trains on; take each out of one of the two"

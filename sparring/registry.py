@@ -94,6 +94,6 @@ def make(kind: str, name: str, /, **settings: Any) -> Any:
     try:
         return part(**settings)
     except TypeError as error:
-        if not re.search("unexpected keyword argument|missing .* required", str(error)):
+        if not re.search("unexpected keyword argument|missing .* required|takes no arguments", str(error)):
             raise
         raise JobError(f"{kind} {name!r}: {error}; see `sparring parts --kind {kind}`") from error

@@ -64,7 +64,7 @@ def _operators(ctx: Context, trained: Trained, out: pathlib.Path, queries: int) 
     known = stage.learn(ctx, "warmup.json", trained)  # for the phrases of dilution, as the attack will have them
     able = ctx.operators(known.phrase_texts)
     key = {
-        **_key(ctx, trained, queries), "operators": list(able), "knowledge": digest(known.to_json()),
+        **_key(ctx, trained, queries), "operators": list(map(repr, able.values())), "knowledge": digest(known.to_json()),
         "code": source_of(operators, chains, rewards, engine, *map(type, able.values())),
     }  # fmt: skip
 

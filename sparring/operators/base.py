@@ -27,7 +27,7 @@ class Operator(ABC):
     """A transform of text that keeps its label. The base class picks the words and guards the payload."""
 
     name: ClassVar[str]
-    family: ClassVar[str]  # "character", "word", "script", "context" or "dilution"
+    family: ClassVar[str]  # "character", "word", "script", "language", "context" or "dilution"
     preserves: ClassVar[str]  # what stays, in words
     undone_by: ClassVar[Level | None] = None  # canonical level at which the text equals the original's; None: irreversible
     undone_but_case: ClassVar[bool] = False  # level `unicode` brings every letter back, but not its case

@@ -51,7 +51,7 @@ def payloads(text: str, op) -> list[str]:
 @each
 def test_says_what_it_is(op):
     assert registry.find("operator", op.name) is type(op)
-    assert op.family in ("character", "word", "script", "context", "dilution")
+    assert op.family in ("character", "word", "script", "language", "context", "dilution")
     assert op.preserves
     assert type(op).__doc__
     assert "\n" not in type(op).__doc__
