@@ -15,7 +15,7 @@ from .plots import Rate, count, readable
 Summary = Mapping[str, Any]
 BENIGN_LIMIT = 0.05  # false positives on perturbed benign rows, by the worst operator
 CLEAN_TOLERANCE = 0.01  # points of clean F1 that a run may cost
-STEADY = 0.001  # a score may move so much when the same text is asked about again
+STEADY = 0.001  # a score may move so much when the same input is asked about again
 GAP = 0.10  # raw ASR above valid ASR
 
 ARMS = {  # how an arm is called, and what it means when ours is not ahead of it

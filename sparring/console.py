@@ -82,6 +82,8 @@ def before_and_after(summary: dict[str, Any]) -> Any:
     """A table of each round's held-out figures."""
     from rich.table import Table
 
+    from .advice import STEADY
+
     table = Table(title=f"{summary['name']}: held-out figures, 95% intervals", title_justify="left")
     for column in (
         "round",
@@ -94,6 +96,9 @@ def before_and_after(summary: dict[str, Any]) -> Any:
         "promoted",
     ):
         table.add_column(column, justify="right")
+    unsteady = max(entry.get("unsteady") or 0.0 for entry in summary["rounds"])
+    if unsteady > STEADY:
+        table.caption = f"The target answers differently for the same input, by up to {unsteady:.3f}: figures will not repeat."
     for entry in summary["rounds"]:
         table.add_row(
             str(entry["round"]), _rate(entry["asr_fresh"]), _rate(entry["valid_asr_fresh"]), _rate(entry["asr_frozen"]),

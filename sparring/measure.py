@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -19,16 +19,19 @@ from .stages import Known
 USUAL_STRENGTH = 0.3  # of an operator that no attack of the round used
 
 
-def clean(ctx: Context, trained: Trained, split: str = "test") -> dict[str, Any]:
-    """`clean` and `per_category` of one split's real rows; those that the target failed on are counted apart."""
+def clean(ctx: Context, trained: Trained, split: str = "test", *, before: Mapping[str, float]) -> dict[str, Any]:
+    """`clean` and `per_category` of one split's real rows; those that the target failed on are counted apart. `unsteady` is the
+    most that a score differs from that of `before`, by row id: what an attack was told for the same content."""
     rows = ctx.corpus.by(split)
     p = probabilities(trained.target, [r.content for r in rows], failed_ok=True)
     sound = answered(violation(p))
+    moved = [abs(before[r.id] - score) for r, score in zip(rows, violation(p).tolist(), strict=True) if r.id in before]
     p, names = p[sound], np.array([r.label_name for r in rows])[sound]
     scores, violating = violation(p), names != BENIGN
     number_of = decided(p, trained.target.threshold)
     return {
         "failed_rows": int((~sound).sum()),
+        "unsteady": round(float(np.nanmax(moved, initial=0.0)), 4),
         "clean": metrics.clean(scores, violating, trained.target.threshold, seed=ctx.job.seed),
         "per_category": {
             name: metrics.decisions(number_of == number, names == name, seed=ctx.job.seed)
@@ -117,14 +120,19 @@ def forgetting(payoff: Sequence[Sequence[metrics.Figure | None]]) -> dict[str, A
 def everything(
     ctx: Context, trained: Trained, known: Known, results: Sequence[AttackResult], first: Sequence[AttackResult]
 ) -> dict[str, Any]:
-    """All of a target's held-out figures; `first` are the results against the first round's target."""
+    """All of a target's held-out figures; `first` are the results against the first round's target.
+
+    The seeds of `results` stand in the clean rows: so every target is asked about them twice, in calls that an attack lies
+    between, whatever its strategy and its medium.
+    """
+    quality = clean(ctx, trained, before={r.seed_id: r.clean_score for r in results})
     return {
         "threshold": round(float(trained.target.threshold), 6),
-        **clean(ctx, trained),
+        **quality,
         **attacked(ctx, results),
         "asr_frozen": frozen(trained, first),
         "warmup_queries": known.queries,
-        "unsteady": known.unsteady,
+        "unsteady": max(known.unsteady, quality["unsteady"]),
         "fpr_benign_perturbed": perturbed_benign(ctx, trained, known.phrase_texts, results),
     }
 
