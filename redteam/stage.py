@@ -8,14 +8,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sparring import engines, registry, results
 from sparring.context import Context, Event
 from sparring.custody import is_prohibited
 from sparring.media import TEXTS, Content
 from sparring.protocols import violation_scores
-from sparring.record import BENIGN, Record, Step, digest, synthetic
-from sparring.results import AttackResult, Refused
+from sparring.record import BENIGN, Record, Step, digest, synthetic, to_table
+from sparring.results import AttackResult, Refused, Twins
 from sparring.retrain import Trained
 from sparring.store import source_of
 from sparring.text import canonical
@@ -28,6 +29,7 @@ TWINS = 6  # benign rows perturbed for each success; with fewer, clean precision
 TRIED = 12  # of which those are kept that the target scores highest
 NEAREST = 100  # benign training rows that twins are made from
 RANDOM_STRENGTH = (0.1, 0.2, 0.4)
+SAID = pa.schema([("id", pa.string()), ("pair_id", pa.string()), ("score", pa.float64()), ("blocked", pa.bool_())])
 
 
 def attackable(ctx: Context, seeds: Sequence[Record]) -> list[Record]:
@@ -139,37 +141,48 @@ def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Recor
     return [replace(record, pair_id=record.id) for record in won]
 
 
-def twins(
-    ctx: Context, attacked: Sequence[Record], known: Knowledge, trained: Trained, *, round: int
-) -> tuple[list[Record], dict[str, int]]:
+def twins(ctx: Context, attacked: Sequence[Record], known: Knowledge, trained: Trained, *, round: int) -> Twins:
     """Benign rows perturbed by the same operators as each success, in a pair with it: without them a classifier learns that
     perturbed text violates. Their parents are the benign training rows nearest to the target's threshold, and of what is
-    tried that is kept which it scores highest. Also `tried`, `kept`, and how many of those the target wrongly `blocked`."""
+    tried that is kept which it scores highest."""
     operators, asked = ctx.operators(known.phrase_texts), f"round-{round:02d}/twins"
     benign = ctx.corpus.by("train", violating=False)
-    none: tuple[list[Record], dict[str, int]] = [], dict.fromkeys(("tried", "kept", "blocked"), 0)
     scores = _scores(ctx, f"{asked}/benign.json", trained, benign)
     if scores is None:
-        return none
+        return Twins()
     nearest = [benign[i] for i in np.argsort(-scores, kind="stable")[:NEAREST]]
     tried: dict[str, Record] = {}
+    without = 0
     for record in attacked:
         rng = Random(digest(ctx.job.seed, record.id))
         steps = [s for s in record.operators if s.name in operators]  # a rewrite by a language model has no twin
+        without += not steps
         for parent in rng.sample(nearest, min(TRIED, len(nearest))) if steps else ():
             content = perturb(parent.content, [(operators[s.name], s.strength) for s in steps], rng)
             twin = replace(_child(ctx, parent, content, steps, round), pair_id=record.pair_id)
             tried.setdefault(twin.id, twin)
     found = _scores(ctx, f"{asked}/tried.json", trained, list(tried.values()))
     if found is None:
-        return none
+        return Twins()
     score = dict(zip(tried, found.tolist(), strict=True))
     sides: dict[str | None, list[Record]] = {}
     for twin in tried.values():
         sides.setdefault(twin.pair_id, []).append(twin)
     kept = [t for side in sides.values() for t in sorted(side, key=lambda t: -score[t.id])[:TWINS]]
-    blocked = sum(score[t.id] > trained.target.threshold for t in kept)
-    return kept, {"tried": len(tried), "kept": len(kept), "blocked": blocked}
+    blocked = frozenset(t.id for t in kept if score[t.id] > trained.target.threshold)
+    return Twins(tuple(kept), {t.id: score[t.id] for t in kept}, blocked, len(tried), without)
+
+
+def hard_negatives(ctx: Context, found: Twins, won: Sequence[Record], kept: Sequence[Record], *, round: int) -> None:
+    """`twins`: each look-alike's id, pair, score, and whether the target blocked it. `part`: those that it blocked, as records,
+    each pair with the success that it looks like."""
+    said = [{"id": t.id, "pair_id": t.pair_id, "score": found.scores[t.id], "blocked": t.id in found.blocked} for t in kept]
+    blocked = [t for t in kept if t.id in found.blocked]
+    pairs = {t.pair_id for t in blocked}
+    rows = [*(r for r in won if r.pair_id in pairs), *blocked]
+    place = f"round-{round:02d}/hard_negatives"
+    ctx.run.table(f"{place}/twins-00000.parquet", said, lambda: pa.Table.from_pylist(said, schema=SAID))
+    ctx.run.table(f"{place}/part-00000.parquet", [r.id for r in rows], lambda: to_table(rows, ctx.policy.labels))
 
 
 def _scores(ctx: Context, path: str, trained: Trained, rows: Sequence[Record]) -> np.ndarray | None:

@@ -191,6 +191,22 @@ def _benign_rows(s: Summary) -> Iterator[Advice]:
         yield tell("act", "benign", text, name, worst.percent, f"{BENIGN_LIMIT:.0%}")
 
 
+def _look_alikes(s: Summary) -> Iterator[Advice]:
+    told = [r["benign_twins"] for r in s["rounds"] if r.get("benign_twins")]
+    if without := sum(t.get("without") or 0 for t in told):
+        text = (
+            "{} came of no operator but of a language model or a gradient: no benign row could be changed alike, so that a "
+            "classifier retrained on them may learn that such a text violates. See what it does with benign rewrites."
+        )
+        yield tell("watch", "benign", text, plots.plural(without, "hard example"))
+    if blocked := sum(t.get("blocked") or 0 for t in told):
+        text = (
+            "The classifier wrongly blocked {} of the successes. They stand with what they look like in "
+            "<code>round-*/hard_negatives/part-*.parquet</code>, joined by <code>pair_id</code>."
+        )
+        yield tell("watch", "benign", text, plots.plural(blocked, "benign look-alike"))
+
+
 def _clean_quality(s: Summary) -> Iterator[Advice]:
     start, end = rate_of(s["rounds"][0], "clean", "f1"), rate_of(s["rounds"][-1], "clean", "f1")
     if start and end and start.value - end.value > CLEAN_TOLERANCE:
@@ -277,6 +293,7 @@ RULES: tuple[Callable[[Summary], Iterator[Advice]], ...] = (
     _still_open,
     _character_tricks,
     _benign_rows,
+    _look_alikes,
     _clean_quality,
     _target,
     _data,

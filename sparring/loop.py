@@ -100,8 +100,10 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         state.archive = stages.redteam.elites(ctx, f"{folder}/archive/part", state.archive, won, state.won, seeds, round=number)
         entry["archive"] = state.archive.told(number)
         chosen = stages.mining.pick(ctx, won, target, state.archive.niches, round=number)
-        twins, entry["benign_twins"] = stages.redteam.twins(ctx, chosen, known, target, round=number)
-        state.added += [*written, *chosen, *keep(ctx, f"{folder}/attacks/benign", state, twins)]
+        found = stages.redteam.twins(ctx, chosen, known, target, round=number)
+        twins, entry["benign_twins"] = keep(ctx, f"{folder}/attacks/benign", state, [*found.records]), found.told()
+        stages.redteam.hard_negatives(ctx, found, chosen, twins, round=number)
+        state.added += [*written, *chosen, *twins]
         state.won += won
         yield "mine"
     if not last and not ended(ctx, f"{folder}/gate/verdict.json"):

@@ -31,7 +31,7 @@ def clean(ctx: Context, trained: Trained, split: str = "test", *, before: Mappin
     number_of = decided(p, trained.target.threshold)
     return {
         "failed_rows": int((~sound).sum()),
-        "unsteady": round(float(np.nanmax(moved, initial=0.0)), 4),
+        "unsteady": round(max((m for m in moved if m == m), default=0.0), 4),
         "clean": metrics.clean(scores, violating, trained.target.threshold, seed=ctx.job.seed),
         "per_category": {
             name: metrics.decisions(number_of == number, names == name, seed=ctx.job.seed)

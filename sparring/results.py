@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from .record import Step
+from .record import Record, Step
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +54,23 @@ class AttackResult:
     @property
     def valid(self) -> bool:
         return self.status == "success" and bool(self.audit)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Twins:
+    """Benign look-alikes of successes, each in a pair with one by `pair_id`: what the target said of each by id (-1 where it
+    failed), and those that it wrongly `blocked`. `tried` counts those that were scored, `without` successes that have none
+    because no operator made them, but a language model or a gradient."""
+
+    records: tuple[Record, ...] = ()
+    scores: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    blocked: frozenset[str] = frozenset()
+    tried: int = 0
+    without: int = 0
+
+    def told(self) -> dict[str, int]:
+        """For the summary."""
+        return {"tried": self.tried, "kept": len(self.records), "blocked": len(self.blocked), "without": self.without}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from .context import Context
 from .record import Record
-from .results import AttackResult, Niche
+from .results import AttackResult, Niche, Twins
 from .retrain import Trained
 
 
@@ -70,10 +70,12 @@ class RedTeam(Protocol):
         seeds: Sequence[Record], *, round: int,
     ) -> Elites: ...  # fmt: skip
 
-    def twins(
-        self, ctx: Context, attacked: Sequence[Record], known: Any, trained: Trained, *, round: int
-    ) -> tuple[list[Record], dict[str, int]]:
-        """Benign look-alikes of the successes, each in a pair with one; and how many the target wrongly blocks."""
+    def twins(self, ctx: Context, attacked: Sequence[Record], known: Any, trained: Trained, *, round: int) -> Twins:
+        """Benign look-alikes of the successes, each in a pair with one, and which of them the target wrongly blocks."""
+        ...
+
+    def hard_negatives(self, ctx: Context, found: Twins, won: Sequence[Record], kept: Sequence[Record], *, round: int) -> None:
+        """Writes what the target said of each look-alike `kept`, and those that it blocked beside what they look like."""
         ...
 
     def at_random(self, ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]: ...

@@ -84,7 +84,12 @@ def facts(entry: dict[str, Any]) -> dict[str, Any]:
         "generated": entry["generated"],
         "accepted": entry["accepted"],
         "rejected": ", ".join(f"{reason} {n}" for reason, n in entry["rejected"].items()) or "none",
+        **_blocked(entry.get("benign_twins")),
     }
+
+
+def _blocked(twins: dict[str, int] | None) -> dict[str, str]:
+    return {"benign look-alikes wrongly blocked": "{blocked} of {kept}".format(**twins)} if twins and twins["kept"] else {}
 
 
 def yields(synth: dict[str, Any], refused: Iterable[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ import pytest
 
 from sparring import record, text
 from sparring.errors import JobError
+from sparring.protocols import violation_scores
+from sparring.targets.dummy import DummyTarget
 
 
 def published(folder: pathlib.Path) -> datasets.DatasetDict:
@@ -131,7 +133,23 @@ def test_a_success_and_its_benign_twins_stand_in_a_pair(finished):
         assert twin["split"] == "train"
     told = json.loads((finished / "summary.json").read_text())["rounds"][0]["benign_twins"]
     assert told["tried"] >= told["kept"] == len(twins)
-    assert 0 <= told["blocked"] <= told["kept"]
+    assert told["without"] == 0, "every success came of operators"
+    said = pq.read_table(finished / "round-00" / "hard_negatives" / "twins-00000.parquet").to_pylist()
+    assert [(row["id"], row["pair_id"]) for row in said] == [(t["id"], t["pair_id"]) for t in twins]
+    target = DummyTarget.load(finished / "target")
+    scores = violation_scores(target, [t["text"] for t in twins])
+    np.testing.assert_allclose([row["score"] for row in said], scores, atol=1e-6)
+    assert [row["blocked"] for row in said] == (scores > target.threshold).tolist()
+    hard = pq.read_table(finished / "round-00" / "hard_negatives" / "part-00000.parquet").to_pylist()
+    blocked = {row["id"] for row in said if row["blocked"]}
+    assert {r["id"] for r in hard if r["label_name"] == "benign"} == blocked
+    assert len(blocked) == told["blocked"] > 0
+    assert {r["pair_id"] for r in hard if r["label_name"] == "spam"} == {r["pair_id"] for r in said if r["blocked"]}
+    assert all(r == won[r["id"]] for r in hard if r["label_name"] == "spam")
+    card = (finished / "round-00" / "dataset" / "README.md").read_text(encoding="utf-8")
+    assert f"| benign look-alikes wrongly blocked | {told['blocked']} of {told['kept']} |" in card
+    html = (finished / "report.html").read_text(encoding="utf-8")
+    assert f"<b>{told['blocked']}</b> <small>of {told['kept']}</small>" in html
 
 
 def test_the_attack_finds_something_and_the_report_shows_it(finished):

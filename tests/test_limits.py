@@ -65,7 +65,7 @@ def test_warm_up_and_twins_begin_only_where_the_limit_on_queries_has_room_for_al
     capped = tiny_job(**SMALL, name="capped", limits={"queries": before + after["spent"]["queries"] + 1})
     found = summary(spar(capped))
     assert found["costs"]["queries"] <= before + after["spent"]["queries"] + 1
-    assert found["rounds"][0]["benign_twins"] == {"tried": 0, "kept": 0, "blocked": 0}
+    assert found["rounds"][0]["benign_twins"] == {"tried": 0, "kept": 0, "blocked": 0, "without": 0}
     assert found["stopped"]["limit"] == "queries"
 
 
