@@ -34,6 +34,7 @@ class Example:
     split: str
     judge: float
     clause: str | None
+    score_flat: float | None = None  # of what a normaliser, or an upload, makes of it
 
 
 def write_report(summary: Summary, examples: Sequence[Example], path: Path) -> None:

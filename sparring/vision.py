@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,13 +129,18 @@ def png(pixels: np.ndarray, notes: Mapping[str, str] | None = None) -> bytes:
     return held.getvalue()
 
 
-def uploaded(data: bytes, *, blur: float = 0.6, quality: int = 75) -> bytes:
-    """An image as an upload is processed: a Gaussian blur of `blur` pixels, then JPEG at `quality`; given as PNG."""
+def uploaded(data: bytes, *, blur: float = 0.6, noise: float = 0.05, quality: int = 75) -> bytes:
+    """An image as it may come out of a platform: a Gaussian blur of `blur` pixels, noise of a standard deviation of `noise`
+    (1 is white), JPEG at `quality`; given as PNG. The noise is drawn from the pixels: the same image has the same, whatever
+    else its file says."""
     import numpy as np
     from PIL import Image, ImageFilter
 
-    held = io.BytesIO()
-    opened(data).filter(ImageFilter.GaussianBlur(blur)).save(held, "JPEG", quality=quality)
+    image, held = opened(data), io.BytesIO()
+    rng = np.random.default_rng(np.frombuffer(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), np.uint32))
+    values = np.asarray(image.filter(ImageFilter.GaussianBlur(blur)), np.float32)
+    values += 255 * noise * rng.standard_normal(values.shape, np.float32)
+    Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).save(held, "JPEG", quality=quality)
     with Image.open(held) as found:
         return png(np.asarray(found))
 

@@ -92,6 +92,54 @@ def test_a_success_stands_after_what_an_upload_does_to_it(image_job, spar):
         assert (1 - p[:, 0] <= target.threshold + 1e-6).all()
 
 
+def test_both_scores_of_a_success_and_the_fingerprint_of_each_image_stand_beside_the_rows(image_job, spar):
+    from sparring.media import IMAGES
+    from sparring.pixels import Pixels
+    from sparring.targets.image_net import ImageNet
+
+    folder = spar(image_job(rounds=0))
+    place = summary(folder)["dataset"]["path"]
+    target = ImageNet.load(folder / "target")
+    rows = {row["id"]: row for split in stored(folder).values() for row in split}
+
+    def table(name: str) -> list[dict]:
+        return datasets.load_dataset(place, name, split="train", cache_dir=str(folder / "hf-cache")).to_list()
+
+    told = {(row["id"], row["name"]): row for row in table("scores")}
+    won = record.from_table(pq.read_table(folder / "round-00" / "attacks" / "test-00000.parquet"))
+    assert won, "nothing was won: the test shows nothing"
+    assert {id for id, _ in told} == {row.id for row in won}
+    differ = 0
+    for row in won:
+        raw, flat = 1 - target.predict_proba([row.image, IMAGES.flat(row.image)])[:, 0]
+        found = {name: told[row.id, name]["value"] for name in ("violation", "violation_flat", "violation_seed", "judge")}
+        assert found["violation"] == pytest.approx(raw, abs=1e-5)
+        assert found["violation_flat"] == pytest.approx(flat, abs=1e-5)
+        assert max(raw, flat) <= target.threshold + 1e-6 < found["violation_seed"]
+        assert told[row.id, "judge"]["by"] == "nets"
+        differ += abs(raw - flat) > 1e-4
+    assert differ, "both scores are the same: the test shows nothing"
+
+    prints = {row["id"]: row for row in table("fingerprints")}
+    assert prints.keys() == rows.keys()
+    some = sorted(rows)[:5] + [row.id for row in won][:5]
+    files = [rows[i]["image"]["bytes"] for i in some]
+    assert [int(prints[i]["phash"], 16) for i in some] == phash.phash(files).tolist()
+    np.testing.assert_allclose([prints[i]["embedding"] for i in some], Pixels().encode(files), atol=1e-6)
+    assert {row["embedder"] for row in prints.values()} == {Pixels().name}
+    assert 'title="score after a blur, noise and JPEG"' in (folder / "report.html").read_text(encoding="utf-8")
+
+    spar(image_job(rounds=0, provenance={"embeddings": False}))  # the same run: its rows are kept, its table is not
+    without = pq.read_table(pathlib.Path(place) / "fingerprints" / "00000.parquet").to_pylist()
+    assert {(row["id"], row["phash"]) for row in without} == {(i, row["phash"]) for i, row in prints.items()}
+    assert all(row["embedding"] is None and row["embedder"] is None for row in without)
+
+
+def stored(folder: pathlib.Path) -> datasets.DatasetDict:
+    """The published dataset, images as the files that they are."""
+    return published(folder).cast_column("image", datasets.Image(decode=False))
+
+
 def test_a_generator_is_trained_in_the_run_on_training_rows_alone_and_draws_what_is_attacked(image_job, spar):
     path = image_job(synth={"model": TINY, "samples": 8}, retrain="none", attack={
         "strategy": {"kind": "guided", "strengths": [0.5], "unguided": 1, "guides": ["mlp"]}, "budget": 40,
