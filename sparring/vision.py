@@ -23,6 +23,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 # What Pillow's readers raise on files with flipped bits; RuntimeError is AVIF's way, TypeError happens to TIFF's.
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, TypeError)
 SHOWN = 50_000_000  # pixels of an image that is opened for a preview
+ENLARGED = 5  # times its size that a small picture is shown at most
 
 
 def opened(data: bytes) -> Any:
@@ -156,7 +157,7 @@ class Thumbnail:
 
 
 def thumbnail(data: bytes, side: int) -> Thumbnail:
-    """An encoded image at most `side` pixels long; one that no reader understands is said, no error."""
+    """An encoded image at most `side` pixels long, a small one enlarged; one that no reader understands is said, no error."""
     from PIL import Image
 
     try:
@@ -167,7 +168,7 @@ def thumbnail(data: bytes, side: int) -> Thumbnail:
         small = opened(data).convert("RGB")
     except (*_DAMAGED, Image.DecompressionBombError):
         return Thumbnail(why="an image that cannot be read")
-    scale = side / max(small.size)
+    scale = min(side / max(small.size), ENLARGED)
     width, height = (max(1, round(edge * scale)) for edge in small.size)
     small.thumbnail((side, side))
     held = io.BytesIO()

@@ -127,7 +127,7 @@ def test_both_scores_of_a_success_and_the_fingerprint_of_each_image_stand_beside
     assert [int(prints[i]["phash"], 16) for i in some] == phash.phash(files).tolist()
     np.testing.assert_allclose([prints[i]["embedding"] for i in some], Pixels().encode(files), atol=1e-6)
     assert {row["embedder"] for row in prints.values()} == {Pixels().name}
-    assert 'title="score after a blur, noise and JPEG"' in (folder / "report.html").read_text(encoding="utf-8")
+    assert 'title="the score after a blur, noise and JPEG"' in (folder / "report.html").read_text(encoding="utf-8")
 
     spar(image_job(rounds=0, provenance={"embeddings": False}))  # the same run: its rows are kept, its table is not
     without = pq.read_table(pathlib.Path(place) / "fingerprints" / "00000.parquet").to_pylist()
