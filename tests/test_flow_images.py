@@ -34,7 +34,11 @@ def test_images_are_attacked_mined_published_and_retrained_on(image_job, spar):
     assert first["asr_fresh"][3] > 0
     assert set(first["by_family"]) >= {"blur", "noise", "geometry"}
     assert last["promoted"] in (True, False)
-    assert set(found["arms"]) == {"ours", "same_data_new_seed", "random_operators", "without_mining"}
+    arms = {"ours", "same_data_new_seed", "random_operators", "without_mining", "adversarial_training", "ours_combined"}
+    assert set(found["arms"]) == arms, "without a generator there is no arm of its images"
+    rows = {name: arm["rows"] for name, arm in found["arms"].items()}
+    assert rows["adversarial_training"] == rows["ours"] == rows["random_operators"]
+    assert rows["ours_combined"] == 3 * rows["ours"]
 
     data = published(folder)
     assert isinstance(data["train"].features["image"], datasets.Image)
@@ -163,6 +167,28 @@ def test_a_generator_is_trained_in_the_run_on_training_rows_alone_and_draws_what
     assert about["trained"]["images"] == train
 
 
+def test_what_a_safety_checker_blacks_out_is_counted_and_no_sample(image_job, spar, monkeypatch):
+    from sparring.protocols import Drawn
+    from synth.images.dummy import Dummy
+
+    drawn = Dummy.draw
+
+    def draw(self, briefs, **given):
+        made = drawn(self, briefs, **given)
+        return [Drawn(None, one.parameters, "safety_checker") if i % 2 else one for i, one in enumerate(made)]
+
+    monkeypatch.setattr(Dummy, "draw", draw)
+    folder = spar(image_job(synth={"model": {"kind": "dummy", "size": 16}, "samples": 8}, retrain="none"))
+    [entry] = summary(folder)["rounds"]
+    raw = [row for shard in folder.glob("round-00/synth/raw-*.parquet") for row in pq.read_table(shard).to_pylist()]
+    black = [row for row in raw if row["reason"] == "safety_checker"]
+    assert entry["rejected"]["safety_checker"] == len(black) == 4
+    assert all(row["image"] is None for row in black)
+    ids = {row["id"] for part in published(folder).values() for row in part}
+    assert not ids & {row["id"] for row in black}
+    assert ids & {row["id"] for row in raw if not row["reason"]}
+
+
 def test_the_same_job_twice_gives_the_same_rows(image_job, spar, tmp_path):
     ids = []
     for place in ("a", "b"):
@@ -221,6 +247,11 @@ def test_no_ancestor_of_a_test_image_stands_in_train_and_no_near_copy_of_one(ima
         "strategy": {"kind": "corrupt"}, "budget": 30, "train_seeds": 16, "test_seeds": 16, "payoff_seeds": 4,
     }))  # fmt: skip
     rows = {row["id"]: (split, row) for split, part in published(folder).items() for row in part}
+    arms = summary(folder)["arms"]
+    drawn = [row for shard in folder.glob("round-01/synth/raw-*.parquet") for row in pq.read_table(shard).to_pylist()]
+    assert len(drawn) > 0
+    assert arms["plain_generation"]["rows"] == sum(not row["reason"] for row in drawn)
+    assert not {row["id"] for row in drawn} & rows.keys(), "what a control arm draws is no row of the dataset"
     made = [(split, row) for split, row in rows.values() if row["origin"] == "synthetic"]
     assert {split for split, _ in made} >= {"train", "test"}, "nothing was made of one side: the test shows nothing"
     for split, row in made:
