@@ -7,7 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -50,6 +50,7 @@ class Told:
     score: float | None
     hit: bool  # the target calls it benign, and still does once a normaliser went over it
     reason: str
+    flat_score: float | None = None  # of what a normaliser makes of it, where that was asked for
 
 
 class Ask(ABC):
@@ -105,6 +106,7 @@ class Outcome:
     stood: bool = False
     sample: Candidate | None = None
     score: float | None = None
+    flat_score: float | None = None  # of the sample as a normaliser makes it
     verdict: Verdict | None = None
     rejected: list[tuple[Candidate, float, str]] = field(default_factory=list)
 
@@ -135,7 +137,7 @@ class _Live:
         self.asked, self.proposed = None, []
 
     def refuse(self, i: int, reason: str, *, hit: bool = False) -> None:
-        self.told[i] = Told(self.told[i].candidate, self.told[i].score, hit, reason)
+        self.told[i] = replace(self.told[i], hit=hit, reason=reason)
 
 
 def attack(
@@ -289,6 +291,7 @@ def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int, medium:
         text = one.told[i].candidate.text
         flat = medium.flat(text)
         if flat == text:
+            one.told[i] = replace(one.told[i], flat_score=one.told[i].score)
             kept.append((one, i))
         elif flat in one.seen:
             one.refuse(i, "undone by a normaliser")
@@ -300,6 +303,7 @@ def _confirm(hits: list[tuple[_Live, int]], target: Target, budget: int, medium:
             pending.append((one, i, flat))
     scores = violation_scores(target, [flat for *_, flat in pending], failed_ok=True)
     for (one, i, _), score in zip(pending, scores.tolist(), strict=True):
+        one.told[i] = replace(one.told[i], flat_score=None if math.isnan(score) else score)
         if score <= target.threshold:
             kept.append((one, i))
         else:
@@ -324,4 +328,4 @@ def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
             one.refuse(i, verdict.reason, hit=True)
         else:
             outcome.status, outcome.sample = "success", answer.candidate
-            outcome.score, outcome.verdict = answer.score, verdict
+            outcome.score, outcome.flat_score, outcome.verdict = answer.score, answer.flat_score, verdict

@@ -30,6 +30,7 @@ TRIED = 12  # of which those are kept that the target scores highest
 NEAREST = 100  # benign training rows that twins are made from
 RANDOM_STRENGTH = (0.1, 0.2, 0.4)
 SAID = pa.schema([("id", pa.string()), ("pair_id", pa.string()), ("score", pa.float64()), ("blocked", pa.bool_())])
+EPSILON = 0.1  # of white: a step of the control that is trained on gradients
 
 
 def attackable(ctx: Context, seeds: Sequence[Record]) -> list[Record]:
@@ -217,6 +218,20 @@ def at_random(ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record
         content = perturb(parent.content, [(operators[s.name], s.strength) for s in steps], rng)
         out.append(_child(ctx, parent, content, steps, ctx.job.rounds))
     return out
+
+
+def by_gradient(ctx: Context, trained: Trained, parents: Sequence[Record], *, n: int) -> list[Record]:
+    """`n` images moved by one step of the target's gradient (FGSM): the control that is plain adversarial training. None where
+    the target gives no gradients."""
+    if ctx.job.medium is TEXTS or not getattr(trained.target, "gradients", False):
+        return []
+    from .images.pixel import fgsm_files
+
+    rng = Random(digest(ctx.job.seed, "by gradient", len(parents)))
+    chosen = [rng.choice(parents) for _ in range(n)]
+    files = fgsm_files(trained.target, [p.image or b"" for p in chosen], [p.label_name for p in chosen], epsilon=EPSILON)
+    step = [Step("fgsm", EPSILON, 0)]
+    return [_child(ctx, parent, file, step, ctx.job.rounds) for parent, file in zip(chosen, files, strict=True)]
 
 
 def _phrases(ctx: Context) -> tuple[str, ...]:

@@ -97,6 +97,7 @@ def _audited(judge: Judge, found: Sequence[engine.Outcome]) -> list[AttackResult
         AttackResult(
             seed_id=o.seed.id, status=o.status, queries=o.queries, evaded=o.evaded, clean_score=o.clean_score,
             content=o.sample.text if o.sample else None, operators=o.sample.steps if o.sample else (), score=o.score,
+            flat_score=o.flat_score,
             judge_score=o.verdict.score if o.verdict else None, audit=audit[id(o)].valid if id(o) in audit else None,
             stood=o.stood, silent=id(o) in audit and audit[id(o)].silent,
             refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),

@@ -22,6 +22,12 @@ ARMS = {  # how an arm is called, and what it means when ours is not ahead of it
     "ours": ("ours: search and mining", ""),
     "same_data_new_seed": ("same data, new seed", "training again explains the gain; attack rows added nothing measurable"),
     "random_operators": ("random operators, no search", "random edits teach as much; the search is not worth its queries"),
+    "plain_generation": (
+        "generated images, not attacked",
+        "plain images of the generator teach as much; the guidance adds nothing",
+    ),
+    "adversarial_training": ("training rows moved by a gradient (FGSM)", "plain adversarial training teaches as much"),
+    "ours_combined": ("ours, with FGSM and corruption", "train on all three"),
     "without_mining": ("ours, without mining", "unselected rows teach as much here; leave the mining out"),
 }
 

@@ -163,12 +163,14 @@ class Limits(_Strict):
 class ProvenanceSettings(_Strict):
     """What published files of generated images say of themselves, beside a note in their text. `auto`: a C2PA manifest where
     c2pa-python is installed, signed with `chain` and `key` (PEM files), or by a signer of the moment that nobody vouches for.
+    `embeddings`: whether the dataset's table `fingerprints` holds mining's vector of each image beside its perceptual hash.
     """
 
     c2pa: Literal["auto", "off"] = "auto"
     chain: str | None = None
     key: str | None = None
     algorithm: Literal["es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519"] = "es256"
+    embeddings: bool = True
 
     @pydantic.model_validator(mode="after")
     def _whole(self) -> ProvenanceSettings:

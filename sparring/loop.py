@@ -14,6 +14,7 @@ from . import lineage, measure, retrain, summary
 from .arms import control_arms
 from .context import Context, Event, Progress, open_context
 from .jobs import Job
+from .publishing import beside
 from .publishing import write as publish
 from .record import Record, digest, to_table
 from .results import AttackResult
@@ -31,6 +32,7 @@ class State:
     entries: list[dict[str, Any]] = field(default_factory=list)  # each round's figures
     added: list[Record] = field(default_factory=list)  # to the training rows, over all rounds
     made: list[Record] = field(default_factory=list)  # every synthetic row kept, of any split
+    scores: list[dict[str, Any]] = field(default_factory=list)  # what targets and judges said of them
     won: list[Record] = field(default_factory=list)  # every training success, chosen by mining or not
     archive: Elites | None = None  # over `won`
     attackers: list[Any] = field(default_factory=list)
@@ -83,7 +85,8 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         results = stages.redteam.attack(ctx, f"{folder}/outcomes/unseen", target, known, held_out, round=number, only=unseen)
         entry["valid_asr_held_out"] = measure.valid_asr(results)
     ctx.run.json(f"{folder}/figures.json", entry, entry.copy)
-    keep(ctx, f"{folder}/attacks/test", state, stages.redteam.records(ctx, tested, held_out, round=number))
+    past = keep(ctx, f"{folder}/attacks/test", state, stages.redteam.records(ctx, tested, held_out, round=number))
+    state.scores += beside.scores(ctx, past, tested, round=number)
     yield "attack"
     if not last or ctx.job.retrain.by == "none":
         written, yields = stages.synth.generate(ctx, round=number)
@@ -97,6 +100,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         put(ctx, f"{folder}/rejected/attacks", [record for record, _ in refused], [reason for _, reason in refused])
         entry |= summary.yields(yields, [reason for _, reason in refused])
         won = keep(ctx, f"{folder}/attacks/train", state, stages.redteam.records(ctx, fought, seeds, round=number))
+        state.scores += beside.scores(ctx, won, fought, round=number)
         state.archive = stages.redteam.elites(ctx, f"{folder}/archive/part", state.archive, won, state.won, seeds, round=number)
         entry["archive"] = state.archive.told(number)
         chosen = stages.mining.pick(ctx, won, target, state.archive.niches, round=number)
@@ -111,7 +115,8 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
         yield "retrain"
     entry |= {"added_rows": len(state.added), "seconds": round(ctx.run.seconds(folder), 2)}
     rows = [*ctx.corpus.records, *state.made]
-    entry["dataset"] = str(publish.dataset(ctx, f"{folder}/dataset", rows, facts=summary.facts(entry)))
+    facts = summary.facts(entry)
+    entry["dataset"] = str(publish.dataset(ctx, f"{folder}/dataset", rows, facts=facts, scores=state.scores))
     state.entries.append(entry)
     ctx.progress(Event("round", number, 1, 1, {"valid_asr": entry["valid_asr_fresh"], "f1": entry["clean"]["f1"]}))
     yield "publish"

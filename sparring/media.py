@@ -139,8 +139,8 @@ class Images(Medium):
         return components(*self.near_pairs(contents), len(contents))
 
     def flat(self, content: bytes) -> bytes:
-        """As an upload comes out of a platform: blurred by 0.6 pixels and through JPEG at quality 75. Noise of single pixels
-        does not survive that."""
+        """As an upload may come out of a platform: blurred by 0.6 pixels, with some noise, through JPEG at quality 75. What was
+        won by single pixels does not survive that."""
         return vision.uploaded(content)
 
     def bounds(self, seed: bytes, *, longer: float, patterns: Sequence[str]) -> Callable[[bytes], str]:

@@ -16,7 +16,7 @@ from .advice import ARMS, BENIGN_LIMIT, Summary, advice, forgetting, get, keys_o
 from .plots import Rate, Series
 
 SHOWN_EXAMPLES = 60
-PICTURE = 112  # pixels of an example's longer side
+PICTURE = 184  # pixels of an example's longer side
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Example:
     split: str
     judge: float
     clause: str | None
+    score_flat: float | None = None  # of what a normaliser, or an upload, makes of it
 
 
 def write_report(summary: Summary, examples: Sequence[Example], path: Path) -> None:

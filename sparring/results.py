@@ -28,7 +28,8 @@ class AttackResult:
 
     `evaded` is the raw success, valid or not; `stood` one that a normaliser does not undo, judged or not; `audit` the audit
     judge's verdict on a success, None without one, and `silent` that it abstained; `prompts` counts what a language model was
-    asked.
+    asked. Of a success `score` is the target's for the sample as its file or text is, `flat_score` for what a normaliser, or a
+    platform's processing of uploads, makes of it.
     """
 
     seed_id: str
@@ -46,6 +47,7 @@ class AttackResult:
     parameters: str = ""  # of the success, as JSON: what makes it again where its operators do not say it all
     stood: bool = False
     silent: bool = False
+    flat_score: float | None = None
 
     @property
     def attacked(self) -> bool:
@@ -91,6 +93,7 @@ SCHEMA = pa.schema(
         ("refused", pa.list_(pa.struct([("text", pa.string()), ("image", pa.binary()), ("operators", _STEPS),
                                         ("score", pa.float64()), ("reason", pa.string())]))),
         ("prompts", pa.int64()), ("parameters", pa.string()), ("stood", pa.bool_()), ("silent", pa.bool_()),
+        ("flat_score", pa.float64()),
     ]
 )  # fmt: skip
 

@@ -80,6 +80,10 @@ class RedTeam(Protocol):
 
     def at_random(self, ctx: Context, parents: Sequence[Record], *, n: int) -> list[Record]: ...
 
+    def by_gradient(self, ctx: Context, trained: Trained, parents: Sequence[Record], *, n: int) -> list[Record]:
+        """Images moved along the target's gradient; none of texts, and none where it gives no gradients."""
+        ...
+
 
 class Mining(Protocol):
     def examine(self, ctx: Context) -> Findings: ...

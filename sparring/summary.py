@@ -66,7 +66,8 @@ def examples(ctx: Context, tested: Sequence[Sequence[AttackResult]], most: int =
         Example(
             round=number, seed=by_id[r.seed_id].content, content=r.content or "",
             operators=tuple(s.name for s in r.operators),
-            score_before=r.clean_score, score_after=r.score or 0.0, queries=r.queries, split=by_id[r.seed_id].split,
+            score_before=r.clean_score, score_after=r.score or 0.0, score_flat=r.flat_score, queries=r.queries,
+            split=by_id[r.seed_id].split,
             judge=r.judge_score or 0.0, clause=by_id[r.seed_id].clause,
         )
         for number, r in sorted(won, key=lambda w: w[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 # What Pillow's readers raise on files with flipped bits; RuntimeError is AVIF's way, TypeError happens to TIFF's.
 _DAMAGED = (OSError, ValueError, SyntaxError, RuntimeError, TypeError)
 SHOWN = 50_000_000  # pixels of an image that is opened for a preview
+ENLARGED = 5  # times its size that a small picture is shown at most
 
 
 def opened(data: bytes) -> Any:
@@ -128,13 +130,18 @@ def png(pixels: np.ndarray, notes: Mapping[str, str] | None = None) -> bytes:
     return held.getvalue()
 
 
-def uploaded(data: bytes, *, blur: float = 0.6, quality: int = 75) -> bytes:
-    """An image as an upload is processed: a Gaussian blur of `blur` pixels, then JPEG at `quality`; given as PNG."""
+def uploaded(data: bytes, *, blur: float = 0.6, noise: float = 0.05, quality: int = 75) -> bytes:
+    """An image as it may come out of a platform: a Gaussian blur of `blur` pixels, noise of a standard deviation of `noise`
+    (1 is white), JPEG at `quality`; given as PNG. The noise is drawn from the pixels: the same image has the same, whatever
+    else its file says."""
     import numpy as np
     from PIL import Image, ImageFilter
 
-    held = io.BytesIO()
-    opened(data).filter(ImageFilter.GaussianBlur(blur)).save(held, "JPEG", quality=quality)
+    image, held = opened(data), io.BytesIO()
+    rng = np.random.default_rng(np.frombuffer(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), np.uint32))
+    values = np.asarray(image.filter(ImageFilter.GaussianBlur(blur)), np.float32)
+    values += 255 * noise * rng.standard_normal(values.shape, np.float32)
+    Image.fromarray(values.round().clip(0, 255).astype(np.uint8)).save(held, "JPEG", quality=quality)
     with Image.open(held) as found:
         return png(np.asarray(found))
 
@@ -150,7 +157,7 @@ class Thumbnail:
 
 
 def thumbnail(data: bytes, side: int) -> Thumbnail:
-    """An encoded image at most `side` pixels long; one that no reader understands is said, no error."""
+    """An encoded image at most `side` pixels long, a small one enlarged; one that no reader understands is said, no error."""
     from PIL import Image
 
     try:
@@ -161,7 +168,7 @@ def thumbnail(data: bytes, side: int) -> Thumbnail:
         small = opened(data).convert("RGB")
     except (*_DAMAGED, Image.DecompressionBombError):
         return Thumbnail(why="an image that cannot be read")
-    scale = side / max(small.size)
+    scale = min(side / max(small.size), ENLARGED)
     width, height = (max(1, round(edge * scale)) for edge in small.size)
     small.thumbnail((side, side))
     held = io.BytesIO()

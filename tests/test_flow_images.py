@@ -34,7 +34,11 @@ def test_images_are_attacked_mined_published_and_retrained_on(image_job, spar):
     assert first["asr_fresh"][3] > 0
     assert set(first["by_family"]) >= {"blur", "noise", "geometry"}
     assert last["promoted"] in (True, False)
-    assert set(found["arms"]) == {"ours", "same_data_new_seed", "random_operators", "without_mining"}
+    arms = {"ours", "same_data_new_seed", "random_operators", "without_mining", "adversarial_training", "ours_combined"}
+    assert set(found["arms"]) == arms, "without a generator there is no arm of its images"
+    rows = {name: arm["rows"] for name, arm in found["arms"].items()}
+    assert rows["adversarial_training"] == rows["ours"] == rows["random_operators"]
+    assert rows["ours_combined"] == 3 * rows["ours"]
 
     data = published(folder)
     assert isinstance(data["train"].features["image"], datasets.Image)
@@ -92,6 +96,54 @@ def test_a_success_stands_after_what_an_upload_does_to_it(image_job, spar):
         assert (1 - p[:, 0] <= target.threshold + 1e-6).all()
 
 
+def test_both_scores_of_a_success_and_the_fingerprint_of_each_image_stand_beside_the_rows(image_job, spar):
+    from sparring.media import IMAGES
+    from sparring.pixels import Pixels
+    from sparring.targets.image_net import ImageNet
+
+    folder = spar(image_job(rounds=0))
+    place = summary(folder)["dataset"]["path"]
+    target = ImageNet.load(folder / "target")
+    rows = {row["id"]: row for split in stored(folder).values() for row in split}
+
+    def table(name: str) -> list[dict]:
+        return datasets.load_dataset(place, name, split="train", cache_dir=str(folder / "hf-cache")).to_list()
+
+    told = {(row["id"], row["name"]): row for row in table("scores")}
+    won = record.from_table(pq.read_table(folder / "round-00" / "attacks" / "test-00000.parquet"))
+    assert won, "nothing was won: the test shows nothing"
+    assert {id for id, _ in told} == {row.id for row in won}
+    differ = 0
+    for row in won:
+        raw, flat = 1 - target.predict_proba([row.image, IMAGES.flat(row.image)])[:, 0]
+        found = {name: told[row.id, name]["value"] for name in ("violation", "violation_flat", "violation_seed", "judge")}
+        assert found["violation"] == pytest.approx(raw, abs=1e-5)
+        assert found["violation_flat"] == pytest.approx(flat, abs=1e-5)
+        assert max(raw, flat) <= target.threshold + 1e-6 < found["violation_seed"]
+        assert told[row.id, "judge"]["by"] == "nets"
+        differ += abs(raw - flat) > 1e-4
+    assert differ, "both scores are the same: the test shows nothing"
+
+    prints = {row["id"]: row for row in table("fingerprints")}
+    assert prints.keys() == rows.keys()
+    some = sorted(rows)[:5] + [row.id for row in won][:5]
+    files = [rows[i]["image"]["bytes"] for i in some]
+    assert [int(prints[i]["phash"], 16) for i in some] == phash.phash(files).tolist()
+    np.testing.assert_allclose([prints[i]["embedding"] for i in some], Pixels().encode(files), atol=1e-6)
+    assert {row["embedder"] for row in prints.values()} == {Pixels().name}
+    assert 'title="the score after a blur, noise and JPEG"' in (folder / "report.html").read_text(encoding="utf-8")
+
+    spar(image_job(rounds=0, provenance={"embeddings": False}))  # the same run: its rows are kept, its table is not
+    without = pq.read_table(pathlib.Path(place) / "fingerprints" / "00000.parquet").to_pylist()
+    assert {(row["id"], row["phash"]) for row in without} == {(i, row["phash"]) for i, row in prints.items()}
+    assert all(row["embedding"] is None and row["embedder"] is None for row in without)
+
+
+def stored(folder: pathlib.Path) -> datasets.DatasetDict:
+    """The published dataset, images as the files that they are."""
+    return published(folder).cast_column("image", datasets.Image(decode=False))
+
+
 def test_a_generator_is_trained_in_the_run_on_training_rows_alone_and_draws_what_is_attacked(image_job, spar):
     path = image_job(synth={"model": TINY, "samples": 8}, retrain="none", attack={
         "strategy": {"kind": "guided", "strengths": [0.5], "unguided": 1, "guides": ["mlp"]}, "budget": 40,
@@ -113,6 +165,28 @@ def test_a_generator_is_trained_in_the_run_on_training_rows_alone_and_draws_what
     about = json.loads((folder / "generator" / "tiny.json").read_text(encoding="utf-8"))
     train = pq.read_table(folder / "data" / "part-00000.parquet", columns=["split"])["split"].to_pylist().count("train")
     assert about["trained"]["images"] == train
+
+
+def test_what_a_safety_checker_blacks_out_is_counted_and_no_sample(image_job, spar, monkeypatch):
+    from sparring.protocols import Drawn
+    from synth.images.dummy import Dummy
+
+    drawn = Dummy.draw
+
+    def draw(self, briefs, **given):
+        made = drawn(self, briefs, **given)
+        return [Drawn(None, one.parameters, "safety_checker") if i % 2 else one for i, one in enumerate(made)]
+
+    monkeypatch.setattr(Dummy, "draw", draw)
+    folder = spar(image_job(synth={"model": {"kind": "dummy", "size": 16}, "samples": 8}, retrain="none"))
+    [entry] = summary(folder)["rounds"]
+    raw = [row for shard in folder.glob("round-00/synth/raw-*.parquet") for row in pq.read_table(shard).to_pylist()]
+    black = [row for row in raw if row["reason"] == "safety_checker"]
+    assert entry["rejected"]["safety_checker"] == len(black) == 4
+    assert all(row["image"] is None for row in black)
+    ids = {row["id"] for part in published(folder).values() for row in part}
+    assert not ids & {row["id"] for row in black}
+    assert ids & {row["id"] for row in raw if not row["reason"]}
 
 
 def test_the_same_job_twice_gives_the_same_rows(image_job, spar, tmp_path):
@@ -173,6 +247,11 @@ def test_no_ancestor_of_a_test_image_stands_in_train_and_no_near_copy_of_one(ima
         "strategy": {"kind": "corrupt"}, "budget": 30, "train_seeds": 16, "test_seeds": 16, "payoff_seeds": 4,
     }))  # fmt: skip
     rows = {row["id"]: (split, row) for split, part in published(folder).items() for row in part}
+    arms = summary(folder)["arms"]
+    drawn = [row for shard in folder.glob("round-01/synth/raw-*.parquet") for row in pq.read_table(shard).to_pylist()]
+    assert len(drawn) > 0
+    assert arms["plain_generation"]["rows"] == sum(not row["reason"] for row in drawn)
+    assert not {row["id"] for row in drawn} & rows.keys(), "what a control arm draws is no row of the dataset"
     made = [(split, row) for split, row in rows.values() if row["origin"] == "synthetic"]
     assert {split for split, _ in made} >= {"train", "test"}, "nothing was made of one side: the test shows nothing"
     for split, row in made:

@@ -69,6 +69,19 @@ def adversarial(epsilon: float, *, share: float = 0.5) -> Augment:
     return augment
 
 
+def fgsm_files(target: Any, images: Sequence[bytes], labels: Sequence[str], *, epsilon: float) -> list[bytes]:
+    """Encoded files, each moved by `fgsm` away from what `target` (with `logits`) says of its label; PNG, of its size."""
+    import torch
+
+    pixels = [vision.decoded(image) for image in images]
+    out: dict[int, bytes] = {}
+    for chunk in _alike(pixels, list(range(len(pixels)))):
+        x = vision.tensor(np.stack([pixels[i] for i in chunk]))
+        y = torch.tensor([target.labels.index(labels[i]) for i in chunk])
+        out |= dict(zip(chunk, map(vision.png, vision.rounded(fgsm(target.logits, x, y, epsilon))), strict=True))
+    return [out[i] for i in range(len(pixels))]
+
+
 @dataclass(frozen=True, slots=True)
 class Evasion:
     """What came of one image: the file that was scored last or best, a PNG; `missed` if the target missed it untouched."""

@@ -112,14 +112,15 @@ def _change(
             shards[path], files[path] = left, aside / path
     checked: set[str] = set()
     sides, said = dict(known.sides), events.events((id for id in barred if past.get(id) != ERASED), ERASED, why)
-    for path in [path for path, one in known.sides.items() if one.table == "labels"]:
+    for path, table_name in [(path, one.table) for path, one in known.sides.items() if one.table != "tombstones"]:
         table = pq.read_table(fetch(path))
         kept = table.filter(pc.invert(pc.is_in(table["id"], value_set=wanted)))
-        checked |= {row["id"] for row in kept.to_pylist() if row["who"].startswith("person-")}
+        if table_name == "labels":
+            checked |= {row["id"] for row in kept.to_pylist() if row["who"].startswith("person-")}
         if len(kept) < len(table):
             del sides[path]
             if len(kept):
-                sides[path], files[path] = side(aside / path, kept, "labels"), aside / path
+                sides[path], files[path] = side(aside / path, kept, table_name), aside / path
     if said:
         path = f"tombstones/{version:05d}.parquet"
         told = pa.Table.from_pylist(said, schema=TOMBSTONES)

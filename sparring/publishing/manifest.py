@@ -20,7 +20,7 @@ CARD = "README.md"
 CROISSANT = "croissant.json"
 LAYOUT = 2  # of the files of a dataset: 1 had no manifest
 SHARD = re.compile(rf"data/({'|'.join(SPLITS)})-([A-Za-z0-9][A-Za-z0-9._-]*)-(\d{{5}})\.parquet")
-SIDES = ("labels", "tombstones")  # append-only tables beside the rows, one more file a version
+SIDES = ("labels", "tombstones", "scores", "fingerprints")  # append-only tables beside the rows, one more file a version
 
 
 class _Strict(pydantic.BaseModel):
@@ -57,7 +57,7 @@ class Shard(_Strict):
 class Side(_Strict):
     """A file of a side table."""
 
-    table: Literal["labels", "tombstones"]
+    table: Literal["labels", "tombstones", "scores", "fingerprints"]
     rows: int
     bytes: int
     sha256: str

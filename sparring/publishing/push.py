@@ -18,7 +18,7 @@ from ..errors import DataError, UserError
 from ..labels import LABELS
 from ..policy import Policy
 from ..record import SCHEMA
-from . import descent, events, licences, manifest, remote, scan
+from . import beside, descent, events, licences, manifest, remote, scan
 from .events import ERASED, RESTORED, TOMBSTONES, WITHDRAWN
 from .manifest import Manifest, Shard, Side
 from .remote import Change, Done, Head
@@ -86,6 +86,7 @@ class Merge:
         self.mine = {path: shard for path, shard in known.items() if shard.part in local.parts}
         self.others = {path: shard for path, shard in known.items() if shard.part not in local.parts}
         self.left_out = {"erased": 0, "there already": 0, "found by the scan": 0}
+        self.left_ids: set[str] = set()
 
     def change(self) -> Change:
         labels = self._labels()
@@ -100,10 +101,10 @@ class Merge:
         versions = self._own_labels(known)
         versions += events.relabelled(compared.relabelled, [*known, *versions])
         sides = dict(self.there.sides) if self.there else {}
-        for name, rows, schema in (("tombstones", said, TOMBSTONES), ("labels", versions, LABELS)):
-            if rows:
+        tables = {"tombstones": pa.Table.from_pylist(said, TOMBSTONES), "labels": pa.Table.from_pylist(versions, LABELS)}
+        for name, table in (tables | {name: self._beside(name) for name in beside.TABLES}).items():
+            if len(table):
                 path = f"{name}/{self.head.next_version:05d}.parquet"
-                table = pa.Table.from_pylist(rows, schema=schema)
                 sides[path], files[path] = side(self.aside / path, table, name), self.aside / path
         now = past.after(said)
         people = {row["id"] for row in [*known, *versions] if row["who"].startswith("person-")}
@@ -171,6 +172,7 @@ class Merge:
                     self.left_out[why] += pc.sum(mask).as_py() or 0
                     out = mask if out is None else pc.or_(out, mask)
                 left = set() if out is None else set(table["id"].filter(out).to_pylist())
+                self.left_ids |= left
                 findings.extend(f for f in found if f.id not in left)
                 return out
 
@@ -250,6 +252,19 @@ class Merge:
         have = {tuple(row.values()) for row in known}
         first = {row["id"] for row in known if row["who"] == "origin"}
         return [row for row in own if tuple(row.values()) not in have and not (row["who"] == "origin" and row["id"] in first)]
+
+    def _beside(self, name: str) -> pa.Table:
+        """Rows of the folder's table that the repository lacks, of rows that are pushed."""
+        paths = [path for path, one in self.local.sides.items() if one.table == name]
+        own = [pq.read_table(self.folder / path, schema=beside.TABLES[name]) for path in sorted(paths)]
+        table = pa.concat_tables(own) if own else beside.TABLES[name].empty_table()
+        if self.left_ids:
+            table = table.filter(pc.invert(pc.is_in(table["id"], value_set=pa.array(sorted(self.left_ids), pa.string()))))
+        keys = beside.KEYS[name]
+        known = {tuple(row.values()) for path in self.head.paths(name) for row in self.head.columns(path, keys).to_pylist()}
+        if known:
+            table = table.filter(pa.array([tuple(row.values()) not in known for row in table.select(keys).to_pylist()]))
+        return table
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from ..errors import DataError, SparringError, UserError
 from ..http import retry_after
 from ..record import SPLITS
 from . import manifest
-from .manifest import SIDES, Manifest
+from .manifest import SIDES, Manifest, Shard, Side
 from .ranges import Ranges
 from .write import documents
 
@@ -78,15 +78,18 @@ class Head:
                 raise OSError(f"{path}: expected {stop - start} bytes, got {len(found)}")
             return found
 
-        shards = self.manifest.shards if self.manifest else {}
-        with pa.PythonFile(Ranges(fetch, shards[path].bytes), mode="r") as stream:
+        known: dict[str, Shard | Side] = {**self.manifest.shards, **self.manifest.sides} if self.manifest else {}
+        with pa.PythonFile(Ranges(fetch, known[path].bytes), mode="r") as stream:
             return pq.read_table(stream, columns=names, use_threads=False)
 
     def table(self, name: str, into: Path) -> pa.Table | None:
         """A side table, all files of it; None where there is none."""
-        sides = self.manifest.sides if self.manifest else {}
-        paths = sorted(path for path, side in sides.items() if side.table == name)
+        paths = self.paths(name)
         return pa.concat_tables(pq.read_table(self.fetch(path, into)) for path in paths) if paths else None
+
+    def paths(self, name: str) -> list[str]:
+        """The files of a side table."""
+        return sorted(path for path, side in (self.manifest.sides if self.manifest else {}).items() if side.table == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ from ..context import Context
 from ..labels import LABELS, Label
 from ..policy import Policy
 from ..record import SCHEMA, Record, digest, features, to_table
-from . import card, croissant, manifest
+from . import beside, card, croissant, manifest
 from .manifest import Manifest, Side
 from .marked import marked, told
 from .shards import Writer, sha256
@@ -24,15 +24,21 @@ from .shards import Writer, sha256
 BATCH = 4096  # records in memory as Arrow rows
 
 
-def dataset(ctx: Context, path: str, records: Sequence[Record], facts: dict[str, Any]) -> pathlib.Path:
-    """Writes a folder that `datasets.load_dataset` reads; `facts` are the round's figures for the card.
+def dataset(
+    ctx: Context, path: str, records: Sequence[Record], facts: dict[str, Any], *, scores: Sequence[dict[str, Any]] = ()
+) -> pathlib.Path:
+    """Writes a folder that `datasets.load_dataset` reads; `facts` are the round's figures for the card, `scores` rows of its
+    table of that name.
 
     Generated images say so in their files. Labels that people gave in `sparring review` are folded in.
     """
     labels = given.read(ctx.run.folder / "review")
+    sides = {
+        "scores": pa.Table.from_pylist(list(scores), schema=beside.SCORES), "fingerprints": beside.fingerprints(ctx, records)
+    }  # fmt: skip
 
     def make(aside: pathlib.Path) -> None:
-        write(aside, records, ctx.policy, name=ctx.job.name, facts=facts, labels=labels)
+        write(aside, records, ctx.policy, name=ctx.job.name, facts=facts, labels=labels, sides=sides)
 
     records = marked(ctx, records)
     key = [
@@ -42,6 +48,8 @@ def dataset(ctx: Context, path: str, records: Sequence[Record], facts: dict[str,
         ctx.policy.content_hash,
         manifest.LAYOUT,
         [list(row.values()) for row in labels],
+        [list(row.values()) for row in scores],
+        ctx.job.provenance.embeddings,
     ]
     return ctx.run.unit(path, key, make)
 
@@ -53,23 +61,24 @@ def folder(run: pathlib.Path, round: int) -> pathlib.Path:
 
 def write(
     folder: pathlib.Path, records: Iterable[Record], policy: Policy, *,
-    name: str, facts: dict[str, Any], labels: Sequence[Label] = (),
+    name: str, facts: dict[str, Any], labels: Sequence[Label] = (), sides: Mapping[str, pa.Table] | None = None,
 ) -> Manifest:  # fmt: skip
     """`stream` of records."""
     rows = iter(records)
     batches = iter(lambda: list(itertools.islice(rows, BATCH)), [])
     tables = (to_table(batch, policy.labels) for batch in batches)
-    return stream(folder, tables, policy, name=name, facts=facts, labels=labels)
+    return stream(folder, tables, policy, name=name, facts=facts, labels=labels, sides=sides)
 
 
 def stream(
     folder: pathlib.Path, tables: Iterable[pa.Table], policy: Policy, *,
-    name: str, facts: dict[str, Any], labels: Sequence[Label] = (),
+    name: str, facts: dict[str, Any], labels: Sequence[Label] = (), sides: Mapping[str, pa.Table] | None = None,
 ) -> Manifest:  # fmt: skip
     """Writes tables of `record.SCHEMA` as they come, in memory that does not grow with them; `folder` must not exist.
 
     A row of `labels` (what a person said, the latest last) takes the place of the row's own label; both stand in the side
-    table `labels`, the person under a pseudonym. Raises `DataError` for a label or split that is not known.
+    table `labels`, the person under a pseudonym. `sides` are further ones by name; an empty one is left out. Raises
+    `DataError` for a label or split that is not known.
     """
     schema: pa.Schema = features(policy).arrow_schema  # holds the ClassLabel for `datasets` in its metadata
     shards = Writer(folder, name, policy.labels, schema)
@@ -82,6 +91,10 @@ def stream(
         written = side(folder / path, pa.Table.from_pylist(fold.versions, schema=LABELS), "labels")
         checked = len({row["id"] for row in fold.versions})
         found = found.model_copy(update={"sides": {path: written}, "checked": checked})
+    for name, rows in sorted((sides or {}).items()):
+        if len(rows):
+            path = f"{name}/00000.parquet"
+            found = found.model_copy(update={"sides": {**found.sides, path: side(folder / path, rows, name)}})
     finish(folder, found)
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ class Examples:
 def read(source: str, *, image: str = "image", label: str = "label", split: str | None = None) -> Examples:
     """A folder with a subfolder of images for each label, a parquet or JSON lines file, or a data set on the hub (`hf://`).
 
-    Damaged images and rows without a label are left out and counted. Raises `DataError` where nothing is left.
+    Damaged images and rows without a label are left out and counted. Raises `DataError` where nothing is left, or nothing of a
+    label.
     """
     path = pathlib.Path(source)
     rows = _folders(path) if path.is_dir() else _dataset(source, image, label, split)
@@ -44,7 +45,20 @@ def read(source: str, *, image: str = "image", label: str = "label", split: str 
     if not kept:
         raise DataError(f"{source}: expected images with labels; of {len(rows)} rows none: {dict(rejected)}")
     images, labels = zip(*kept, strict=True)
+    if empty := sorted(_named(path, rows) - set(labels)):
+        where = f"its folder {path / empty[0]}" if path.is_dir() else "its rows"
+        raise DataError(
+            f"{source}: expected an image of each label, found none of {empty[0]!r} that can be read. "
+            f"Fix: add some, or take {where} away"
+        )
     return Examples(images, labels, dict(rejected))
+
+
+def _named(path: pathlib.Path, rows: Sequence[tuple[Any, str | None]]) -> set[str]:
+    """The labels that the source names: of rows, or of subfolders, empty ones too."""
+    if path.is_dir():
+        return {found.name for found in path.iterdir() if found.is_dir() and not found.name.startswith((".", "_"))}
+    return {name for _, name in rows if name is not None}
 
 
 def _folders(path: pathlib.Path) -> list[tuple[bytes, str | None]]:

@@ -140,6 +140,31 @@ def test_what_a_normaliser_undoes_is_no_success():
     assert strategy.told[0].reason == "undone by a normaliser"
 
 
+def test_the_score_of_what_a_normaliser_makes_of_a_success_is_kept_beside_its_own():
+    class Spaced(Attack):
+        def search(self, seed, score, threshold, rng):
+            yield [Candidate(f"{seed.text} {letter}", STEP) for letter in ("\u00a0x", "y")]
+
+    class Words:
+        labels, threshold = ("benign", "spam"), 0.5
+
+        def predict_proba(self, samples):
+            p = np.array([0.9 if s == "win" else 0.1 if s == canonical(s) else 0.2 for s in samples], np.float32)
+            return np.stack([1 - p, p], 1)
+
+    found = attack(Spaced(), Words(), [Seed("a", "win", "spam")], Always(), budget=9)
+    [one] = found
+    assert (one.status, round(one.score, 3), round(one.flat_score, 3)) == ("success", 0.2, 0.1)
+
+    class Plain(Spaced):
+        def search(self, seed, score, threshold, rng):
+            yield [Candidate("win y", STEP)]
+
+    [one] = attack(Plain(), Words(), [Seed("a", "win", "spam")], Always(), budget=9)
+    assert one.score == one.flat_score, "what a normaliser leaves as it is has one score"
+    assert one.queries == 2
+
+
 def test_payload_and_length_are_checked_before_any_query():
     class Cheat(Attack):
         def search(self, seed, score, threshold, rng):

@@ -106,3 +106,17 @@ def test_moved_images_keep_their_shape_and_their_range_and_follow_the_generator(
     assert torch.equal(one, two)
     assert not torch.equal(one, x)
     assert 0 <= one.min() <= one.max() <= 1
+
+
+def test_an_upload_is_blurred_noisy_and_compressed_the_same_way_each_time():
+    image = ramp("RGB").resize((64, 64))
+    file, noted = encoded(image), vision.png(np.asarray(image), {"made by": "a generator"})
+    once = vision.decoded(vision.uploaded(file)).astype(float)
+    assert vision.uploaded(file) == vision.uploaded(noted), "the noise is of the pixels, not of the file"
+    before = vision.decoded(file).astype(float)
+    silent = vision.decoded(vision.uploaded(file, noise=0)).astype(float)
+    assert 5 < (once - silent).std() < 14, "JPEG keeps most of 0.05 * 255"
+    assert abs((once - before).mean()) < 2
+    brighter = encoded(image.point(lambda value: min(value + 1, 255)))
+    other = vision.decoded(vision.uploaded(brighter)).astype(float) - vision.decoded(vision.uploaded(brighter, noise=0))
+    assert abs(np.corrcoef((once - silent).ravel(), other.ravel())[0, 1]) < 0.2, "each image has noise of its own"

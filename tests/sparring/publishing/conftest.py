@@ -120,11 +120,11 @@ def written(tmp_path, rules, rows_of):
     """Writes a dataset folder as a round does."""
 
     def write_folder(
-        name: str = "dataset", *args, job: str = "spam", records=None, facts=None, given=(), under=None, **options
+        name: str = "dataset", *args, job: str = "spam", records=None, facts=None, given=(), under=None, sides=None, **options
     ):
         records = rows_of(*args, rules=under or rules, **options) if records is None else records
         facts = {"round": 0} if facts is None else facts
-        write.write(tmp_path / name, records, under or rules, name=job, facts=facts, labels=given)
+        write.write(tmp_path / name, records, under or rules, name=job, facts=facts, labels=given, sides=sides)
         return tmp_path / name
 
     return write_folder

@@ -6,11 +6,14 @@ import os
 import pathlib
 import random
 import runpy
+from dataclasses import replace
 
+import datasets
+import pyarrow as pa
 import pytest
 
 from sparring.errors import UserError
-from sparring.publishing import diff, erase, push
+from sparring.publishing import beside, diff, erase, push
 from sparring.record import real, synthetic
 
 HELP = runpy.run_path(str(pathlib.Path(__file__).with_name("helpers.py")))
@@ -196,3 +199,54 @@ def test_a_side_that_is_nothing(hub, written):
     hub.make(private=True)
     with pytest.raises(UserError, match=r"expected a dataset by Sparring, it holds no sparring\.json"):
         diff.between("main", "main", repo=REPO, endpoint=hub.url)
+
+
+def beside_of(records) -> dict[str, pa.Table]:
+    """Tables that hold something for each row."""
+    scores = [{"id": r.id, "name": "violation", "value": 0.25, "by": "net", "round": r.round or 0} for r in records]
+    prints = [{"id": r.id, "phash": "00ff", "embedding": [0.6, 0.8], "embedder": "pixels-16"} for r in records]
+    return {
+        name: pa.Table.from_pylist(rows, schema=beside.TABLES[name])
+        for name, rows in (("scores", scores), ("fingerprints", prints))
+    }
+
+
+def test_scores_and_fingerprints_are_pushed_once_and_go_with_their_rows(hub, written, gone, rows_of, tmp_path):
+    first, both = rows_of(rounds=1), rows_of(rounds=2)
+    hub.push(written("r0", records=first, sides=beside_of(first)))
+    done = hub.push(written("r1", records=both, sides=beside_of(both)))
+    assert done.version == 2
+    for name in beside.TABLES:
+        assert sorted(row["id"] for row in table(hub.files, name)) == sorted(r.id for r in both), name
+        assert f"{name}/00002.parquet" in hub.files
+    again = hub.push(written("r1 again", records=both, sides=beside_of(both)))
+    assert (again.version, again.commit) == (2, done.commit)
+
+    went = set(gone(ROOT).rows)
+    assert len(went) == 3
+    for name in beside.TABLES:
+        assert {row["id"] for row in table(hub.files, name)} == {r.id for r in both} - went, name
+    hub.push(written("r1 anew", records=both, sides=beside_of(both)))
+    for name in beside.TABLES:
+        assert {row["id"] for row in table(hub.files, name)} == {r.id for r in both} - went, "it came back by a later push"
+    loaded = datasets.load_dataset(str(hub.download(tmp_path / "there")), "fingerprints", cache_dir=str(tmp_path / "c"))
+    assert loaded["train"][0]["embedding"] == pytest.approx([0.6, 0.8])
+
+
+def test_what_the_scan_leaves_out_has_no_fingerprint_either(hub, written, rows_of):
+    records = rows_of()
+    secret = replace(records[1], text="my token ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8")
+    records[1] = secret
+    hub.push(written(records=records, sides=beside_of(records)), options=push.Options(leave_out=True))
+    assert secret.id not in ids(hub.files)
+    for name in beside.TABLES:
+        found = {row["id"] for row in table(hub.files, name)}
+        assert found == {r.id for r in records} - {secret.id}, name
+
+
+def test_erasing_from_a_local_folder_reaches_the_tables_beside_the_rows(written, rows_of):
+    records = rows_of(rounds=1)
+    folder = written(records=records, sides=beside_of(records))
+    went = set(erase.erase([ROOT], folder=folder).rows)
+    for name in beside.TABLES:
+        assert {row["id"] for row in table(local(folder), name)} == {r.id for r in records} - went, name

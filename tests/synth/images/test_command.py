@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from datasets import ClassLabel, Dataset, Features, Image
+from datasets import ClassLabel, Dataset, Features, Image, Value
 
 from sparring import registry, vision
 from sparring.errors import DataError, UserError
@@ -186,3 +186,23 @@ def test_what_aigc_cannot_work_with_is_said_and_leaves_nothing(reals, tmp_path):
     with pytest.raises(UserError, match="out of png, jpeg, webp; got 'bmp'"):
         made("a: {kind: dummy, size: 24}", codec="bmp")
     assert [p.name for p in tmp_path.iterdir()] == ["g.yaml"]
+
+
+def test_a_label_without_an_image_is_said(folder, tmp_path):
+    (folder / "blank").mkdir()
+    (folder / ".cache").mkdir()
+    with pytest.raises(
+        DataError, match=r"expected an image of each label, found none of 'blank' .*take its folder .*blank away"
+    ):
+        examples.read(str(folder))
+    (folder / "blank" / "cut.png").write_bytes(SQUARES[0][:40])
+    with pytest.raises(DataError, match="found none of 'blank' that can be read"):
+        examples.read(str(folder))
+    (folder / "blank" / "whole.png").write_bytes(SQUARES[0])
+    assert set(examples.read(str(folder)).labels) == {"even", "odd", "blank"}
+    rows = {"image": [{"bytes": data, "path": None} for data in (*SQUARES[:2], b"x")], "label": ["a", "a", "b"]}
+    Dataset.from_dict(rows, features=Features({"image": Image(decode=False), "label": Value("string")})).to_parquet(
+        str(tmp_path / "rows.parquet")
+    )
+    with pytest.raises(DataError, match=r"found none of 'b' that can be read.*take its rows away"):
+        examples.read(str(tmp_path / "rows.parquet"))
