@@ -38,6 +38,7 @@ from synth import stage as synth
 TARGETS = {"strong": {"kind": "sklearn"}, "minilm": {"kind": "sklearn", "features": "embedding", "embedder": "minilm"}}
 ROUNDS = 5
 TRAIN_SEEDS = {"strong": 400, "minilm": 200}  # of some 400 violating training rows
+WINS, SELECT = 3, 3  # successes sought on a training seed; quarters of as many as there are seeds, which a round trains on
 LATER = ("context",)  # families whose word operators came after the stored run, and which it does not leave out
 LEVEL = 1e-6  # a lead that is none
 LEAST = 0.1  # valid ASR of a family by itself on the first target, under which a drop says nothing
@@ -56,10 +57,10 @@ def job(name: str, setting: str, runs: str, *, rounds: int, train: int, test: in
             "target": TARGETS[setting],
             "attack": {
                 "operators": operators, "strategy": {"kind": "greedy", "guide": None}, "budget": CAPS[setting], "folds": 4,
-                "judge_budget": 10, "train_seeds": train, "test_seeds": test, "payoff_seeds": min(test, 10),
+                "judge_budget": 10, "wins": WINS, "train_seeds": train, "test_seeds": test, "payoff_seeds": min(test, 10),
             },
             "judges": {"filter": {"kind": "all", "criteria": ["payload", "length", "cosine"]}},
-            "mining": {"select": train},
+            "mining": {"select": SELECT * train // 4},
         }
     )  # fmt: skip
 
@@ -112,7 +113,7 @@ def one_setting(setting: str, runs: str, *, rounds: int, train: int, test: int, 
             continue
         without = [n for n in AttackSettings().operators if registry.find("operator", n).family == family]
         if without:  # else the main run never trained on it either
-            limits = {"rounds": rounds, "train": max(1, train // 2), "test": max(1, test // 2)}
+            limits = {"rounds": rounds, "train": train, "test": max(1, test // 2)}
             name = f"{setting}-no-{family}"
             folder = spar(job(name, setting, runs, without=without, **limits), until=(rounds, "attack"))
         sides = first_and_last(folder, rounds)

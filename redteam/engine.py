@@ -20,6 +20,7 @@ from sparring.record import Step, digest
 
 Status = Literal["success", "survived", "missed", "failed"]  # failed: no score for the seed, or for any of its candidates
 NOT_JUDGED = "not judged"
+WON = "won, another is wanted"
 PATIENCE = 20  # batches without one fit candidate, after which a search is over
 
 
@@ -88,14 +89,14 @@ class Attack(ABC):
         """Yields candidates in order of preference and receives what came of them, in the same order.
 
         `score` is the target's for the seed itself. It may also yield an `Ask` and receives the answer. The generator is
-        closed at the first success or when the budget is spent; when it returns, the seed has survived.
+        closed at the last success that is wanted or when the budget is spent; when it returns without one, the seed survived.
         """
 
 
 @dataclass(slots=True)
 class Outcome:
     """What came of one seed. `evaded` counts any hit, valid or not: the raw attack success. `stood` says that one was still a
-    hit when a normaliser had gone over it, judged or not."""
+    hit when a normaliser had gone over it, judged or not; `further` holds the successes behind the first."""
 
     seed: Seed
     clean_score: float
@@ -108,6 +109,7 @@ class Outcome:
     score: float | None = None
     flat_score: float | None = None  # of the sample as a normaliser makes it
     verdict: Verdict | None = None
+    further: list[tuple[Told, Verdict]] = field(default_factory=list)
     rejected: list[tuple[Candidate, float, str]] = field(default_factory=list)
 
 
@@ -153,19 +155,21 @@ def attack(
     longer: float = 1.5,
     payload_patterns: Sequence[str] = (),
     medium: Medium = TEXTS,
+    wins: int = 1,
 ) -> list[Outcome]:
     """One outcome for each seed, in order. At most `budget` scores of the target a seed, the clean check among them,
     and at most `judge_budget` questions to the judge: it costs a hundred times what a small target does.
 
     A success is a candidate that the target calls benign at its threshold, raw and as a normaliser makes it (`medium.flat`),
-    that stays within the medium's bounds (payload and length, or size), and that the judge holds valid. Results depend on
+    that stays within the medium's bounds (payload and length, or size), and that the judge holds valid. A search goes on to its
+    `wins`-th success, as far as the budgets reach; of those before it hears as of hits that were refused. Results depend on
     `seed` and not on `window`. A row that the target fails on costs that row; `TargetFailed` when it fails on twenty seeds, one
     after the other.
     """
     return list(
         stream(
             strategy, target, seeds, judge, budget=budget, judge_budget=judge_budget, seed=seed, window=window, longer=longer,
-            payload_patterns=payload_patterns, medium=medium,
+            payload_patterns=payload_patterns, medium=medium, wins=wins,
         )
     )  # fmt: skip
 
@@ -183,6 +187,7 @@ def stream(
     longer: float = 1.5,
     payload_patterns: Sequence[str] = (),
     medium: Medium = TEXTS,
+    wins: int = 1,
 ) -> Iterator[Outcome]:
     """The same, each outcome as soon as those before it are known: seeds may come without end, memory stays as it is."""
     queue, waiting, live, down = iter(seeds), deque[Outcome](), list[_Live](), 0
@@ -202,7 +207,7 @@ def stream(
                 live[-1].hear(None)
         _answer(live, target, budget)
         live = _living(live)
-        _tick(live, target, judge, budget, judge_budget, medium)
+        _tick(live, target, judge, budget, judge_budget, medium, wins)
         live = _living(live)
         unknown = {id(one.outcome) for one in live}
         while waiting and id(waiting[0]) not in unknown:
@@ -237,7 +242,7 @@ def _answer(live: list[_Live], target: Target, budget: int) -> None:
                 one.hear(answer)
 
 
-def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int, medium: Medium) -> None:
+def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_budget: int, medium: Medium, wins: int) -> None:
     """Scores what every live search proposed in one batch, confirms the hits, judges them, and tells."""
     asked: list[tuple[_Live, int]] = []
     for one in live:
@@ -269,8 +274,9 @@ def _tick(live: list[_Live], target: Target, judge: Judge, budget: int, judge_bu
         one.outcome.stood = True
     _judge(standing, judge)
     for one in live:
-        spent = one.outcome.queries >= budget or len(one.outcome.rejected) >= judge_budget
-        done = one.outcome.status == "success" or spent or one.idle >= PATIENCE
+        won = (one.outcome.sample is not None) + len(one.outcome.further)
+        spent = one.outcome.queries >= budget or won + len(one.outcome.rejected) >= judge_budget
+        done = won >= wins or spent or one.idle >= PATIENCE
         if done:
             one.end()
         else:
@@ -327,5 +333,9 @@ def _judge(hits: list[tuple[_Live, int]], judge: Judge) -> None:
             outcome.rejected.append((answer.candidate, float(answer.score or 0), verdict.reason))
             one.refuse(i, verdict.reason, hit=True)
         else:
-            outcome.status, outcome.sample = "success", answer.candidate
-            outcome.score, outcome.flat_score, outcome.verdict = answer.score, answer.flat_score, verdict
+            if outcome.sample is None:
+                outcome.status, outcome.sample = "success", answer.candidate
+                outcome.score, outcome.flat_score, outcome.verdict = answer.score, answer.flat_score, verdict
+            else:
+                outcome.further.append((answer, verdict))
+            one.refuse(i, WON, hit=True)

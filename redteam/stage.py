@@ -79,10 +79,10 @@ def learn(ctx: Context, path: str, trained: Trained) -> Knowledge:
 
 def attack(
     ctx: Context, path: str, trained: Trained, known: Knowledge, seeds: Sequence[Record], *, round: int,
-    only: Sequence[str] = (),
+    only: Sequence[str] = (), wins: int = 1,
 ) -> list[AttackResult]:  # fmt: skip
     """One result for each seed that custody lets pass, in order; units stand under `path`. With the job's operators, or with
-    `only` those."""
+    `only` those; of each seed up to `wins` successes are sought."""
     seeds = attackable(ctx, seeds)
     job = ctx.job.attack
     operators = ctx.operators(known.phrase_texts, only)
@@ -91,7 +91,7 @@ def attack(
     idle = bool(only) and "operators" not in registry.takes(ctx.job.medium.kind("attack"), job.strategy.kind)
     shared = {
         **ctx.key, "target": trained.key, "attack": job, "judges": ctx.job.judges, "knowledge": digest(known.to_json()),
-        "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only),
+        "guide": ctx.job.mining.embedder, "strategy": repr(strategy), "round": round, "only": list(only), "wins": wins,
         "surrogate": (second := parts.surrogate(ctx)) and second.key, "surrogates": [s.key for s in parts.surrogates(ctx)],
         "code": source_of(
             engine, units, *_code(strategy), surrogate, canonical, type(ctx.job.medium), *_code(ctx.judges.filter),
@@ -99,7 +99,7 @@ def attack(
         ),
     }  # fmt: skip
     budget = 1 if idle else job.budget
-    work = units.Unit.of(ctx, strategy, trained, budget)
+    work = units.Unit.of(ctx, strategy, trained, budget, wins)
     if engines.beside(trained.target).spreads and parts.sendable(ctx):
         units.ahead(ctx, work, path, shared, seeds)
     out: list[AttackResult] = []
@@ -135,9 +135,10 @@ def records(ctx: Context, results: Sequence[AttackResult], seeds: Sequence[Recor
     """The successes as records, each with its lineage, and the first of a pair with its benign twins to come."""
     by_id = {s.id: s for s in seeds}
     won = [
-        _child(ctx, by_id[r.seed_id], r.content, r.operators, round, parameters=r.parameters)
+        _child(ctx, by_id[r.seed_id], s.content, s.operators, round, parameters=s.parameters)
         for r in results
-        if r.status == "success" and r.content is not None and not ctx.job.medium.prohibited(r.content)
+        for s in r.successes
+        if not ctx.job.medium.prohibited(s.content)
     ]
     return [replace(record, pair_id=record.id) for record in won]
 
@@ -286,7 +287,7 @@ def _counts(done: Sequence[AttackResult]) -> dict[str, Any]:
         "samples": len(done),
         "queries": sum(r.queries for r in done),
         "asr": sum(r.evaded for r in attacked) / max(1, len(attacked)),
-        "accepted": sum(r.status == "success" for r in done),
+        "accepted": sum(len(r.successes) for r in done),
         "rejected": sum(len(r.refused) for r in done),
         **({"prompts": sum(r.prompts for r in done)} if any(r.prompts for r in done) else {}),
     }

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from sparring import engines, results
 from sparring.context import Context, Judges
 from sparring.media import Medium
-from sparring.protocols import Judge, Target
+from sparring.protocols import Judge, Target, Verdict
 from sparring.record import Record
-from sparring.results import AttackResult, Refused
+from sparring.results import AttackResult, Refused, Success
 from sparring.retrain import Trained
 
 from . import engine
@@ -34,20 +34,22 @@ class Unit:
     longer: float
     payload: tuple[str, ...]
     medium: Medium
+    wins: int = 1
     gpu: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, ctx: Context, strategy: engine.Attack, trained: Trained, budget: int) -> Unit:
+    def of(cls, ctx: Context, strategy: engine.Attack, trained: Trained, budget: int, wins: int = 1) -> Unit:
         job = ctx.job
         return cls(
             strategy, trained.target, ctx.judges, budget, job.attack.judge_budget, job.seed, job.judges.longer,
-            tuple(ctx.policy.payload), job.medium,
+            tuple(ctx.policy.payload), job.medium, wins,
         )  # fmt: skip
 
     def __call__(self, seeds: Sequence[Seed]) -> list[AttackResult]:
         found = engine.attack(
             self.strategy, self.target, seeds, self.judges.filter, budget=self.budget, judge_budget=self.judge_budget,
             seed=self.seed, longer=self.longer, payload_patterns=self.payload, medium=self.medium,
+            wins=self.wins,
         )  # fmt: skip
         return _audited(self.judges.audit, found)
 
@@ -101,7 +103,13 @@ def _audited(judge: Judge, found: Sequence[engine.Outcome]) -> list[AttackResult
             judge_score=o.verdict.score if o.verdict else None, audit=audit[id(o)].valid if id(o) in audit else None,
             stood=o.stood, silent=id(o) in audit and audit[id(o)].silent,
             refused=tuple(Refused(c.text, c.steps, score, reason) for c, score, reason in o.rejected),
+            further=tuple(_success(told, verdict) for told, verdict in o.further),
             prompts=o.prompts, parameters=o.sample.parameters if o.sample else "",
         )
         for o in found
     ]  # fmt: skip
+
+
+def _success(told: engine.Told, verdict: Verdict) -> Success:
+    made = told.candidate
+    return Success(made.text, made.steps, told.score, told.flat_score, verdict.score, made.parameters)

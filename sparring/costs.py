@@ -16,17 +16,17 @@ Fought = Sequence[tuple[Record, AttackResult]]
 
 
 def costs(meter: Meter, fought: Fought) -> dict[str, Any]:
-    """`fought` are the training seeds that were attacked. An accepted hard example is one whose attack succeeded and was held
-    valid by the filter judge.
+    """`fought` are the training seeds that were attacked. An accepted hard example is a success that the filter judge held
+    valid; a seed may yield several.
 
     A success counts for each operator of its chain by an equal share, its queries too; queries on seeds that nothing came of
     are shared out over all successes alike, and so is money, by queries: `queries` and `money` of a row sum to the whole.
     Tokens are those of the generator itself, whatever became of its texts.
     """
     totals, spent = meter.totals(), meter.spent()
-    accepted = sum(r.status == "success" for _, r in fought)
+    accepted = sum(len(r.successes) for _, r in fought)
     queries = sum(r.queries for _, r in fought)
-    misses = sum(r.queries for _, r in fought if r.status != "success")
+    misses = sum(r.queries for _, r in fought if not r.successes)
     made: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     seeds: Counter[str] = Counter()
@@ -36,11 +36,14 @@ def costs(meter: Meter, fought: Fought) -> dict[str, Any]:
         maker = _maker(seed)
         seeds[maker] += 1
         asked[maker] += result.queries
-        made[maker] += result.status == "success"
-        names = list(dict.fromkeys(step.name for step in result.operators)) if result.status == "success" else []
-        for name in names:
-            by_operator[name] += 1 / len(names)  # type: ignore[assignment]
-            operator_queries[name] += (result.queries + misses / max(1, accepted)) / len(names)  # type: ignore[assignment]
+        won = result.successes
+        made[maker] += len(won)
+        for success in won:
+            names = list(dict.fromkeys(step.name for step in success.operators))
+            queried = result.queries / len(won) + misses / max(1, accepted)
+            for name in names:
+                by_operator[name] += 1 / len(names)  # type: ignore[assignment]
+                operator_queries[name] += queried / len(names)  # type: ignore[assignment]
     tokens = {m: sum(n for name, n in spent.items() if name in (f"read:{m}", f"written:{m}")) for m in seeds}
     written = {m: sum(meter.price(name, n) for name, n in spent.items() if name.partition(":")[2] == m) for m in seeds}
     rest = totals["money"] - sum(written.values())  # of the target and the processors: by queries

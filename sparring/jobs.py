@@ -76,6 +76,7 @@ class AttackSettings(_Strict):
     judge_budget: Count = 4  # hits of a seed that the filter judge is asked about, at most
     warmup: Annotated[int, pydantic.Field(ge=0)] = 2000  # queries on training rows, before a round
     train_seeds: Count = 200
+    wins: Count = 1  # successes sought on each training seed, within the same budget; mining chooses among them
     folds: Count = 1  # over 1: training seeds are attacked on classifiers that were trained without their group
     test_seeds: Count = 150  # held-out violating rows, in the data's order
     payoff_seeds: Count = 60  # the first of them, for every attacker against every target

@@ -125,9 +125,9 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
 def fight(ctx: Context, stages: Stages, state: State, seeds: Sequence[Record], known: Any, number: int) -> list[AttackResult]:
     """Attacks training seeds, in their order. A classifier knows the rows it was trained on, so what gets past it there is
     little; with `attack.folds` each seed is attacked on one that was trained without its group, by the same recipe."""
-    folder, folds = f"round-{number:02d}", ctx.job.attack.folds
+    folder, folds, wins = f"round-{number:02d}", ctx.job.attack.folds, ctx.job.attack.wins
     if folds == 1:
-        return stages.redteam.attack(ctx, f"{folder}/outcomes/train", state.champion, known, seeds, round=number)
+        return stages.redteam.attack(ctx, f"{folder}/outcomes/train", state.champion, known, seeds, round=number, wins=wins)
     rows = [*ctx.corpus.by("train"), *state.added]
     found: dict[str, AttackResult] = {}
     for fold in range(folds):
@@ -135,7 +135,9 @@ def fight(ctx: Context, stages: Stages, state: State, seeds: Sequence[Record], k
         place = f"{folder}/folds/{fold}"
         trained = retrain.fit(ctx, f"{place}/target", [r for r in rows if _fold(r, folds) != fold], seed=ctx.job.seed)
         known = stages.redteam.learn(ctx, f"{place}/attacker.json", trained)
-        results = stages.redteam.attack(ctx, f"{folder}/outcomes/train-{fold}", trained, known, out, round=number)
+        results = stages.redteam.attack(
+            ctx, f"{folder}/outcomes/train-{fold}", trained, known, out, round=number, wins=wins
+        )  # fmt: skip
         found |= {r.seed_id: r for r in results}
     return [found[s.id] for s in seeds if s.id in found]
 

@@ -22,6 +22,18 @@ class Refused:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Success:
+    """What got past and was held valid; its fields as those of `AttackResult`."""
+
+    content: str | bytes
+    operators: tuple[Step, ...]
+    score: float | None
+    flat_score: float | None
+    judge_score: float | None
+    parameters: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class AttackResult:
     """`status`: missed (the target never caught the seed), failed (it gave no score for it, or for any candidate), survived,
     success (evaded and held valid by the filter).
@@ -29,7 +41,7 @@ class AttackResult:
     `evaded` is the raw success, valid or not; `stood` one that a normaliser does not undo, judged or not; `audit` the audit
     judge's verdict on a success, None without one, and `silent` that it abstained; `prompts` counts what a language model was
     asked. Of a success `score` is the target's for the sample as its file or text is, `flat_score` for what a normaliser, or a
-    platform's processing of uploads, makes of it.
+    platform's processing of uploads, makes of it. `queries` are those of the whole search, which `further` successes lengthen.
     """
 
     seed_id: str
@@ -48,6 +60,17 @@ class AttackResult:
     stood: bool = False
     silent: bool = False
     flat_score: float | None = None
+    further: tuple[Success, ...] = ()  # behind the first success, where several are wanted
+
+    @property
+    def successes(self) -> tuple[Success, ...]:
+        """All of them, the first one first."""
+        if self.status != "success" or self.content is None:
+            return ()
+        first = Success(
+            self.content, self.operators, self.score, self.flat_score, self.judge_score, self.parameters
+        )  # fmt: skip
+        return first, *self.further
 
     @property
     def attacked(self) -> bool:
@@ -83,6 +106,7 @@ class Niche:
     covered: bool
 
 
+HITS: Mapping[str, Any] = {"refused": Refused, "further": Success}
 _STEPS = pa.list_(pa.struct([("name", pa.string()), ("strength", pa.float64()), ("seed", pa.int64())]))
 SCHEMA = pa.schema(
     [
@@ -94,6 +118,9 @@ SCHEMA = pa.schema(
                                         ("score", pa.float64()), ("reason", pa.string())]))),
         ("prompts", pa.int64()), ("parameters", pa.string()), ("stood", pa.bool_()), ("silent", pa.bool_()),
         ("flat_score", pa.float64()),
+        ("further", pa.list_(pa.struct([("text", pa.string()), ("image", pa.binary()), ("operators", _STEPS),
+                                        ("score", pa.float64()), ("flat_score", pa.float64()), ("judge_score", pa.float64()),
+                                        ("parameters", pa.string())]))),
     ]
 )  # fmt: skip
 
@@ -102,7 +129,7 @@ def to_table(results: Iterable[AttackResult]) -> pa.Table:
     rows = []
     for result in results:
         row = dataclasses.asdict(result)
-        rows.append(_put(row | {"refused": [_put(refused) for refused in row["refused"]]}))
+        rows.append(_put(row | {name: [_put(hit) for hit in row[name]] for name in HITS}))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -110,7 +137,8 @@ def from_table(table: pa.Table) -> list[AttackResult]:
     out = []
     for row in table.to_pylist():
         row["operators"] = _steps(row["operators"])
-        row["refused"] = tuple(Refused(**(_taken(r) | {"operators": _steps(r["operators"])})) for r in row["refused"])
+        for name, kind in HITS.items():
+            row[name] = tuple(kind(**(_taken(r) | {"operators": _steps(r["operators"])})) for r in row[name])
         out.append(AttackResult(**_taken(row)))
     return out
 

@@ -52,9 +52,9 @@ class RedTeam(Protocol):
 
     def attack(
         self, ctx: Context, path: str, trained: Trained, known: Any, seeds: Sequence[Record], *, round: int,
-        only: Sequence[str] = (),
+        only: Sequence[str] = (), wins: int = 1,
     ) -> list[AttackResult]:  # fmt: skip
-        """With the job's operators, or with `only` those."""
+        """With the job's operators, or with `only` those; up to `wins` successes of each seed."""
         ...
 
     def records(

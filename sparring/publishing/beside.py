@@ -33,14 +33,14 @@ def scores(ctx: Context, records: Sequence[Record], results: Iterable[AttackResu
     image; `violation_flat` for what a normaliser, or a platform's processing of uploads, makes of it; `violation_seed` for the
     seed; `judge` is the filter judge's.
     """
-    won = {(r.seed_id, r.content): r for r in results if r.status == "success"}
+    won = {(r.seed_id, s.content): (r, s) for r in results for s in r.successes}
     target, judge = ctx.job.target.kind, ctx.job.judges.filter.kind
     out: list[dict[str, Any]] = []
     for record in records:
-        found = won[record.parent_ids[0], record.content]
+        result, found = won[record.parent_ids[0], record.content]
         told = (
             ("violation", found.score, target), ("violation_flat", found.flat_score, target),
-            ("violation_seed", found.clean_score, target), ("judge", found.judge_score, judge),
+            ("violation_seed", result.clean_score, target), ("judge", found.judge_score, judge),
         )  # fmt: skip
         out += [
             {"id": record.id, "name": name, "value": value, "by": by, "round": round}
