@@ -8,7 +8,7 @@ import pathlib
 import pyarrow.parquet as pq
 import pytest
 
-from sparring import jobs
+from sparring import jobs, results
 from sparring.errors import JobError
 
 SMALL = {"attack__train_seeds": 60, "attack__test_seeds": 20}
@@ -74,13 +74,20 @@ def commits(folder: pathlib.Path) -> list[dict]:
     return sorted(found, key=lambda entry: entry["number"])
 
 
-def test_costs_are_given_by_generator_and_by_operator_and_sum_to_the_whole(tiny_job, spar):
+@pytest.mark.parametrize("wins", [1, 3])
+def test_costs_are_given_by_generator_and_by_operator_and_sum_to_the_whole(tiny_job, spar, wins):
     prices = {"models": {"dummy": {"read": 10.0, "written": 30.0}}, "thousand_queries": 2.0}
-    folder = spar(tiny_job(**SMALL, synth=WRITTEN, limits={"money": 1e6, "prices": prices}))
+    folder = spar(tiny_job(**SMALL, synth=WRITTEN, attack__wins=wins, limits={"money": 1e6, "prices": prices}))
     found = summary(folder)
     costs = found["costs"]
     won = [row for p in folder.glob("round-00/outcomes/train-*.parquet") for row in pq.read_table(p).to_pylist()]
-    assert costs["accepted"] == sum(row["status"] == "success" for row in won) > 0
+    assert all(row["status"] == "success" for row in won if row["further"])
+    assert any(row["further"] for row in won) == (wins > 1)
+    assert costs["accepted"] == sum((row["status"] == "success") + len(row["further"]) for row in won) > 0
+    records = pq.read_table(folder / "round-00/attacks/train-00000.parquet").to_pylist()
+    assert len({row["text"] for row in records}) == len(records) == costs["accepted"]
+    said = results.from_table(pq.read_table(next(folder.glob("round-00/outcomes/train-*.parquet"))))
+    assert results.from_table(results.to_table(said)) == said
     assert found["stopped"] is None
     assert set(costs["by_generator"]) == {"your rows", "dummy"}
     makers, operators = costs["by_generator"].values(), costs["by_operator"].values()

@@ -64,25 +64,51 @@ def seeds(n: int) -> list[Seed]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(budget=st.integers(1, 40), width=st.integers(1, 9), window=st.integers(1, 30), n=st.integers(0, 12), valid=st.booleans())
-def test_no_budget_is_exceeded_by_one_query_and_every_query_is_counted(budget, width, window, n, valid):
+@given(
+    budget=st.integers(1, 40), width=st.integers(1, 9), window=st.integers(1, 30), n=st.integers(0, 12), valid=st.booleans(),
+    wins=st.integers(1, 4),
+)  # fmt: skip
+def test_no_budget_is_exceeded_by_one_query_and_every_query_is_counted(budget, width, window, n, valid, wins):
     target = HashTarget()
-    found = attack(Grow(width, "é"), target, seeds(n), Always(valid), budget=budget, window=window)
+    found = attack(Grow(width, "é"), target, seeds(n), Always(valid), budget=budget, window=window, wins=wins)
     assert len(found) == n
     assert all(o.queries <= budget for o in found)
     assert sum(o.queries for o in found) == len(target.asked)
 
 
 @settings(max_examples=30, deadline=None)
-@given(window=st.integers(1, 40), seed=st.integers(0, 5))
-def test_results_depend_on_the_seed_and_not_on_the_window(window, seed):
+@given(window=st.integers(1, 40), seed=st.integers(0, 5), wins=st.integers(1, 3))
+def test_results_depend_on_the_seed_and_not_on_the_window(window, seed, wins):
     def play(size):
         return [
-            (o.seed.id, o.status, o.queries, o.sample)
-            for o in attack(Grow(3), HashTarget(), seeds(10), Always(), budget=15, window=size, seed=seed)
+            (o.seed.id, o.status, o.queries, o.sample, o.further)
+            for o in attack(Grow(3), HashTarget(), seeds(10), Always(), budget=15, window=size, seed=seed, wins=wins)
         ]
 
     assert play(window) == play(256)
+
+
+@settings(max_examples=40, deadline=None)
+@given(budget=st.integers(2, 60), judged=st.integers(1, 6), wins=st.integers(1, 4), lenient=st.integers(0, 2))
+def test_a_search_goes_on_to_as_many_different_successes_as_are_wanted(budget, judged, wins, lenient):
+    class Some:
+        asked: tuple[str, ...] = ()
+
+        def assess(self, seeds, samples, labels):
+            self.asked += tuple(zip(seeds, samples, strict=True))
+            return [Verdict(int(digest(s)[:2], 16) % 3 <= lenient, 1.0, "label") for s in samples]
+
+    judge, target = Some(), HashTarget()
+    found = attack(Grow(3), target, seeds(12), judge, budget=budget, judge_budget=judged, wins=wins)
+    for one in found:
+        won = [one.sample, *(told.candidate for told, _ in one.further)] if one.sample else []
+        assert len({c.text for c in won}) == len(won) <= wins
+        assert (one.status == "success") == bool(won)
+        assert all(verdict.valid and told.score <= target.threshold for told, verdict in one.further)
+        asked = sum(seed == one.seed.text for seed, _ in judge.asked)
+        assert asked == len(won) + len(one.rejected) <= judged
+        if one.status == "success" and len(won) < wins:
+            assert one.queries == budget or asked == judged, "it gave up before its budgets were spent"
 
 
 @settings(max_examples=30, deadline=None)
@@ -225,9 +251,10 @@ def test_rows_that_the_target_fails_on_are_recorded_and_lose_nothing_else():
 
 @settings(max_examples=25, deadline=None)
 @given(
-    text=st.text(max_size=200), name=st.sampled_from(registry.names("attack")), budget=st.integers(2, 30), guided=st.booleans()
-)
-def test_every_strategy_keeps_budget_payload_and_length_on_any_text(made, text, name, budget, guided):
+    text=st.text(max_size=200), name=st.sampled_from(registry.names("attack")), budget=st.integers(2, 30), guided=st.booleans(),
+    wins=st.integers(1, 3),
+)  # fmt: skip
+def test_every_strategy_keeps_budget_payload_and_length_on_any_text(made, text, name, budget, guided, wins):
     from redteam.knowledge import Knowledge, Phrase
 
     operators = {
@@ -237,10 +264,10 @@ def test_every_strategy_keeps_budget_payload_and_length_on_any_text(made, text, 
     known = Knowledge(phrases=(Phrase("see you at home"), Phrase("thanks mate")))
     target = HashTarget()
     strategy = made(name, operators, known, guide)
-    (found,) = attack(strategy, target, [Seed("s", text, "spam")], Always(), budget=budget)
+    (found,) = attack(strategy, target, [Seed("s", text, "spam")], Always(), budget=budget, wins=wins)
     assert found.queries == len(target.asked) <= budget
-    if found.sample:
-        flat = canonical(found.sample.text)
+    for sample in [found.sample, *(told.candidate for told, _ in found.further)] if found.sample else []:
+        flat = canonical(sample.text)
         assert all(p in flat for p in payload(canonical(text)))
         assert len(flat) <= 1.5 * len(text) + 20
 
