@@ -70,7 +70,7 @@ class TransformersTarget(TrainableTarget):
         """The base model with a new head of one output a label, and its tokenizer."""
         import torch
 
-        s = self.settings
+        s, self._compiled = self.settings, None  # a copy of a fitted target has that one's
         self._tokenizer, self._model = encoder.load(
             self.resolve(s.model),
             dtype=torch.float32,
@@ -139,7 +139,7 @@ class TransformersTarget(TrainableTarget):
         s, ids = self.settings, self._token_ids(samples)
         if s.compile and self._compiled is None:
             self._compiled = encoder.compiled(self._model, self.who)
-        model = self._compiled or self._model
+        model = self._compiled if s.compile else self._model
         found = encoder.logits(model, self._tokenizer, ids, size=s.batch_size, bfloat16=s.dtype == "bfloat16")
         return encoder.softmax(found).astype(np.float32)
 

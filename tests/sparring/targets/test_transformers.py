@@ -107,6 +107,7 @@ def test_a_compiled_target_says_the_same_and_is_saved_as_any(fit, tmp_path):
     texts = [*TEXTS, "lunch " * 9]
     np.testing.assert_allclose(fast.predict_proba(texts), plain.predict_proba(texts), atol=1e-5)
     assert fast._compiled is not None
+    assert fast.fit(TEXTS, LABELS, names=NAMES, seed=1)._compiled is None, "another fit is another model"
     fast.save(tmp_path / "fast")
     np.testing.assert_allclose(
         TransformersTarget.load(tmp_path / "fast").predict_proba(texts), plain.predict_proba(texts), atol=1e-5
