@@ -103,7 +103,7 @@ def test_batches_are_of_like_length_and_no_row_depends_on_them(fit):
 
 @pytest.mark.slow
 def test_a_compiled_target_says_the_same_and_is_saved_as_any(fit, tmp_path):
-    plain, fast = fit(), fit(compile=True, batch_size=2)
+    plain, fast = fit(batch_size=2), fit(compile=True, batch_size=2)
     texts = [*TEXTS, "lunch " * 9]
     np.testing.assert_allclose(fast.predict_proba(texts), plain.predict_proba(texts), atol=1e-5)
     assert fast._compiled is not None
