@@ -65,7 +65,7 @@ class SynthSettings(_Strict):
 
 
 class AttackSettings(_Strict):
-    operators: list[str] = [
+    operators: Annotated[list[str], pydantic.Field(min_length=1)] = [
         "dilution", "homoglyph", "keyboard", "leet", "merge", "punctuation", "repeat", "spacing", "split", "texting", "typo",
         "zero_width",
     ]  # fmt: skip

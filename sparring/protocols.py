@@ -138,7 +138,8 @@ class Judge(Protocol):
 
 
 def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = False) -> np.ndarray:
-    """(n, k) as the target gives them. Raises `TargetFailed` on NaN, a wrong shape or values outside [0, 1].
+    """(n, k) as the target gives them. Raises `TargetFailed` on NaN, a wrong shape, values outside [0, 1]
+    and what is no number.
 
     A row of NaN says that the target failed on this row after its own retries. `failed_ok` lets it pass, and where the target
     raises `RowsFailed` for a call, finds the rows that it fails on by halving; that too raises when `PATIENCE` single rows
@@ -146,7 +147,7 @@ def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = F
     """
     if not len(samples):
         return np.zeros((0, len(target.labels)), np.float32)
-    p = _apart(target, samples) if failed_ok else np.asarray(target.predict_proba(samples))
+    p = _apart(target, samples) if failed_ok else _numbers(target.predict_proba(samples))
     expected = (len(samples), len(target.labels))
     if p.shape != expected:
         raise TargetFailed(f"expected probabilities of shape {expected}, the target gave {p.shape}")
@@ -160,6 +161,17 @@ def probabilities(target: Target, samples: Sequence[Any], *, failed_ok: bool = F
     return p
 
 
+def _numbers(answer: Any) -> np.ndarray:
+    """What a target answered, as an array of numbers."""
+    try:
+        found = np.asarray(answer)
+        return found if found.dtype.kind in "fiub" else found.astype(np.float64)
+    except (TypeError, ValueError):  # rows of several lengths, texts
+        raise TargetFailed(
+            f"expected probabilities as an array of numbers, the target gave another {type(answer).__name__}"
+        ) from None
+
+
 def _apart(target: Target, samples: Sequence[Any]) -> np.ndarray:
     """`predict_proba`, with a row of NaN for each of the samples that make it raise `RowsFailed`."""
     alone = 0  # single rows that failed since one did not
@@ -167,7 +179,7 @@ def _apart(target: Target, samples: Sequence[Any]) -> np.ndarray:
     def ask(some: Sequence[Any]) -> np.ndarray:
         nonlocal alone
         try:
-            found = np.asarray(target.predict_proba(some))
+            found = _numbers(target.predict_proba(some))
         except RowsFailed:
             if len(some) > 1:
                 half = len(some) // 2

@@ -88,6 +88,7 @@ def test_the_commented_defaults_of_a_new_job_are_the_real_ones():
         ({"target__kind": "sklearm"}, "Did you mean 'sklearn'?"),
         ({"target__depth": 3}, "unknown key 'depth'"),
         ({"attack__operators": ["leeet"]}, "Did you mean 'leet'?"),
+        ({"attack__operators": []}, "attack.operators: "),
         ({"attack__held_out": ["leeet"]}, "Did you mean 'leet'?"),
         ({"attack__held_out": ["leet", "typo"]}, "`held_out` names typo, which `operators` trains on"),
         ({"attack__operator_settings": {"codemix": {}}}, "given for codemix, which neither `operators` nor `held_out` names"),

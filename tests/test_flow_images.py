@@ -78,6 +78,13 @@ def test_images_are_attacked_mined_published_and_retrained_on(image_job, spar):
     assert [int(hashes[i]["detail"], 16) for i in some] == phash.phash([train[i] for i in some]).tolist()
     assert all(row["flagged"] == (row["value"] >= 1 - phash.NEAR / 64) for row in hashes.values())
 
+    said = pq.read_table(folder / "round-00" / "hard_negatives" / "twins-00000.parquet").to_pylist()
+    hard = record.from_table(pq.read_table(folder / "round-00" / "hard_negatives" / "part-00000.parquet"))
+    assert 0 < len(said) == first["benign_twins"]["kept"]
+    assert {r.id for r in hard if r.label_name == record.BENIGN} == {row["id"] for row in said if row["blocked"]}
+    assert all(r.image for r in hard)
+    assert first["unsteady"] == 0
+
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") >= 2 * min(1, len(made))
     assert "<script" not in page

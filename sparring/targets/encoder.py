@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -95,6 +98,19 @@ def device(asked: str, who: str) -> str:
     if asked == "cuda" and not there:
         raise JobError(f"{who}: device 'cuda' was asked for and torch sees none. Fix: device: auto")
     return "cuda" if there and asked != "cpu" else "cpu"
+
+
+def compiled(model: Any, who: str) -> Any:
+    """The model by torch.compile, for inputs of any length; it is compiled when it is first called, in a minute or so.
+
+    Raises `JobError` where there is no C++ compiler, which torch would find out only then.
+    """
+    import torch
+
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is None:
+        raise JobError(f"{who}: compile: true needs a C++ compiler, found no {compiler}. Fix: install it, or compile: false")
+    return torch.compile(model, dynamic=True)
 
 
 def activated(logits: np.ndarray, activation: str) -> np.ndarray:

@@ -43,7 +43,7 @@ class SavedTarget(FileTarget):
 
             s = self.settings
             model = self.load_model(getattr(torch, s.dtype)).to(encoder.device(s.device, self.who)).eval()
-            self._forward = torch.compile(model, dynamic=True) if s.compile else model
+            self._forward = encoder.compiled(model, self.who) if s.compile else model
             self._opened = model
         return self._opened
 

@@ -221,7 +221,9 @@ def test_a_search_that_proposes_nothing_new_comes_to_an_end():
 
 @pytest.mark.parametrize(("answer", "message"), [
     (np.tile([np.nan, 0.5], (3, 1)), "NaN"), (np.full((3, 2), np.inf), "infinity"),
-    (np.zeros((3, 3)), "shape"), (np.full((3, 2), 1.5), r"\[0, 1\]")])  # fmt: skip
+    (np.zeros((3, 3)), "shape"), (np.full((3, 2), 1.5), r"\[0, 1\]"),
+    ([["high", "low"]] * 3, "numbers, the target gave another list"), ([[0.1, 0.9], [1.0], []], "gave another list"),
+    (None, "shape")])  # fmt: skip
 def test_a_target_that_answers_nonsense_is_said(answer, message):
     class Broken(HashTarget):
         def predict_proba(self, samples):

@@ -1,3 +1,4 @@
+import importlib.util
 import sys
 from random import Random
 
@@ -10,7 +11,8 @@ from sparring.operators import romanise
 from sparring.operators.romanise import Romanise
 from sparring.text import payload
 
-HERE = [source for source, made in romanise._SOURCES.items() if source != "icu"]
+ICU = pytest.mark.skipif(importlib.util.find_spec("icu") is None, reason="needs the extra icu, which is built on installing")
+SOURCES = ["anyascii", "uroman", pytest.param("icu", marks=ICU)]
 LATIN = "free café ｆｒｅｅ 𝐟𝐫𝐞𝐞 ㎏"
 MIXED = "Привет 08452810075 Καλημέρα मुफ़्त ไทย 恭喜 무료 الجائزة ПРИЗ! free café £5 e\u0301 \u0301 ا\u064b"
 
@@ -47,7 +49,16 @@ def test_by_uroman_whole_words_are_read(text, expected):
     assert Romanise(source="uroman").apply(text, strength=1, rng=Random(0)) == expected
 
 
-@pytest.mark.parametrize("source", HERE)
+@ICU
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Вы выиграли ПРИЗ!", "Vy vyigrali PRIZ!"), ("ไทย", "thiy"), ("freeприз", "freepriz"), (LATIN, LATIN)],
+)
+def test_by_icu_a_run_of_a_script_is_read(text, expected):
+    assert Romanise(source="icu").apply(text, strength=1, rng=Random(0)) == expected
+
+
+@pytest.mark.parametrize("source", SOURCES)
 @settings(deadline=None)
 @given(text=st.text(max_size=40) | st.lists(st.sampled_from(MIXED.split()), max_size=8).map(" ".join), seed=st.integers(0, 9))
 def test_each_source_keeps_payload_words_and_latin_letters_and_repeats_itself(source, text, seed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import random
 import shutil
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 
-from sparring import data, jobs, policy
+from sparring import data, jobs, policy, registry
 from sparring.errors import JobError, ReferenceNotFound
 from sparring.protocols import violation_scores
 from sparring.record import BENIGN
@@ -64,6 +65,66 @@ def test_bfloat16_trains_the_same_and_predicts_near_float32(fit, tmp_path):
     assert np.array_equal(TransformersTarget.load(tmp_path / "fast").predict_proba(TEXTS), p)
     fast.settings = fast.settings.model_copy(update={"dtype": "float32"})
     assert 0 < np.abs(fast.predict_proba(TEXTS) - p).max() < 0.02
+
+
+def test_batches_are_of_like_length_and_no_row_depends_on_them(fit):
+    target, rng, seen = fit(epochs=20), random.Random(0), []
+    texts = [
+        " ".join(rng.choices("lunch home free prize claim bus mum cash winner".split(), k=rng.randint(1, 14)))
+        for _ in range(41)
+    ]
+    forward = target._model.forward
+
+    def spy(**batch):
+        seen.append(batch["attention_mask"])
+        return forward(**batch)
+
+    def padded(masks) -> int:
+        return int(sum((1 - mask).sum() for mask in masks))
+
+    target._model.forward = spy
+    found = {}
+    for size in (1, 5, 64):
+        target.settings = target.settings.model_copy(update={"batch_size": size})
+        seen.clear()
+        found[size] = target.predict_proba(texts)
+        assert [len(mask) for mask in seen] == [min(size, 41 - at) for at in range(0, 41, size)]
+        if size == 5:
+            lengths = [len(ids) for ids in target._token_ids(texts)]
+            as_given = sum(max(lengths[at : at + 5]) * len(lengths[at : at + 5]) for at in range(0, 41, 5)) - sum(lengths)
+            assert 0 < padded(seen) < as_given / 4
+    order = rng.sample(range(41), 41)
+    shuffled = target.predict_proba([texts[i] for i in order])
+    np.testing.assert_allclose(shuffled, found[64][order], atol=1e-5)
+    np.testing.assert_allclose(found[5], found[1], atol=1e-5)
+    np.testing.assert_allclose(found[64], found[1], atol=1e-5)
+    assert np.ptp(found[1][:, 0]) > 1e-3, "the rows differ, or this test shows nothing"
+
+
+@pytest.mark.slow
+def test_a_compiled_target_says_the_same_and_is_saved_as_any(fit, tmp_path):
+    plain, fast = fit(batch_size=2), fit(compile=True, batch_size=2)
+    texts = [*TEXTS, "lunch " * 9]
+    np.testing.assert_allclose(fast.predict_proba(texts), plain.predict_proba(texts), atol=1e-5)
+    assert fast._compiled is not None
+    assert fast.fit(TEXTS, LABELS, names=NAMES, seed=1)._compiled is None, "another fit is another model"
+    fast.save(tmp_path / "fast")
+    np.testing.assert_allclose(
+        TransformersTarget.load(tmp_path / "fast").predict_proba(texts), plain.predict_proba(texts), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("kind", ["transformers", "pretrained"])
+def test_without_a_compiler_the_fix_is_said_before_a_model_is_compiled(fit, kind, tmp_path, monkeypatch):
+    fitted = fit(compile=True)
+    if kind == "pretrained":
+        fitted.save(tmp_path / "model")
+        fitted = registry.make("target", kind, model=str(tmp_path / "model"), compile=True).with_labels(NAMES)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(
+        JobError, match=f"target '{kind}': compile: true needs a C.. compiler, found no no-such-compiler. Fix: "
+    ):
+        fitted.predict_proba(TEXTS)
 
 
 def test_what_follows_max_length_is_not_seen(fit):
