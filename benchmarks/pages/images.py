@@ -27,6 +27,11 @@ stronger attack. `clean`: accuracy on the test images. The nets of `finetune_3_r
 rounds of self-play won, half by attacks of one gradient, half of two; those of `scratch` begin anew with the same rows,
 `scratch_combined` with corruptions and FGSM adversarial training as well; each control has all but the guided samples.
 """
+STEERED = """Ours learn with half of each batch moved past the net's own decision, along the gradient that guides the generator
+(`redteam.images.guided.steered`), while the filters see the digit; `control_finetune_steered` does that to the target's own
+rows alone. {candidates} candidates a round; what is learned from is what all four guides are sure of. `reattack_valid` counts
+of `reattack` what the audit judge sees as its digit.
+"""
 YIELDS = ("yield", "audit_validity", "fooled", "valid", "cpu_s_accepted", "blur_survival", "noise_survival", "jpeg_survival")
 
 
@@ -40,6 +45,7 @@ def tables(details: dict[str, Any]) -> str:
         parts.append(f"Accuracy on the test images: {nets}. The generator: {made}.\n")
     if found := details.get("retraining"):
         parts.append("### What retraining is worth\n")
+        parts += [STEERED.format(**found["played"])] if "played" in found else []
         names = tuple(dict.fromkeys(name for arm in found["arms"].values() for name in arm))
         parts.append(_figures(found["arms"], names))
         rounds = [

@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import mnist
 from benchmarks.shared import ROOT
+from redteam.images.guided import steered
 from redteam.images.pixel import adversarial
 from sparring import nets, vision
 from sparring.embed import native_bfloat16
@@ -113,6 +114,7 @@ AUGMENTS: dict[str, nets.Augment | None] = {
     "adversarial": adversarial(0.2),
     "all": chained(corrupted, adversarial(0.2)),
 }
+STEERED = {"moved and steered": "moved", "all and steered": "all"}  # behind these each batch is steered past the filters
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,22 @@ class Lab:
         if file.exists():
             module.load_state_dict(torch.load(file, weights_only=True))
         else:
-            nets.train(module, x, y, epochs=recipe.epochs, lr=recipe.lr, seed=seed, augment=AUGMENTS[recipe.kind])
+            nets.train(module, x, y, epochs=recipe.epochs, lr=recipe.lr, seed=seed, augment=self._augment(recipe.kind))
             torch.save(module.state_dict(), file)
         return Net(module)
+
+    def _augment(self, kind: str) -> nets.Augment | None:
+        before = AUGMENTS[STEERED.get(kind, kind)]
+        return chained(before, steered(self.filters)) if kind in STEERED and before else before
+
+    def kept(self, make: Callable[[], Any], *key: Any) -> Any:
+        """What `make` gives, or what it gave in an earlier run with this key, generator and judges."""
+        nets = [weights_of(net) for net in (*self.guides, self.audit)]
+        file = self.cache / f"images-kept-{digest(asdict(GENERATOR), self.light, nets, *key)[:16]}.pt"
+        if not file.exists():
+            torch.save(make(), aside := file.with_suffix(".aside"))
+            aside.rename(file)
+        return torch.load(file, weights_only=True)
 
     @cached_property
     def target(self) -> Net:
@@ -211,6 +226,10 @@ SURROGATES = (
     Recipe("residual", 12), Recipe("patches", 12), Recipe("lenet", 20, kind="moved"), Recipe("strided", 15, kind="moved"),
 )  # fmt: skip
 GUIDES = {"patches": Recipe("mlp", 60, kind="moved"), "residual": Recipe("lenet", 30, kind="moved")}
+
+
+def weights_of(net: Net) -> list[str]:
+    return [_hash(weights) for weights in net.module.state_dict().values()]
 
 
 def accuracy(net: Net, x: Any, y: Any) -> float:

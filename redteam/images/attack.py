@@ -14,6 +14,7 @@ from sparring.record import Step
 from ..engine import Ask, Attack, Candidate, Search, Seed
 from . import guided
 
+LOST = 4  # drawings of a seed without an image, after which its search is over
 LADDER = (0.5, 0.65, 0.8)  # noise put on the seed, from near to far
 
 
@@ -108,11 +109,15 @@ class GuidedDiffusion(Attack):
         return self.moves * max(0, -(-left // self.every))
 
     def search(self, seed: Seed, score: float, threshold: float, rng: Random) -> Search:
+        lost = 0
         for noise in itertools.cycle(self.strengths):
             brief = Brief(seed.label, rng.getrandbits(31), start=seed.text, strength=noise)
             drawn: Drawn = yield Draw(self, brief)
-            if drawn.image is None:
-                return
+            if drawn.image is None:  # a safety checker's black image, say: other noise may give one
+                lost += 1
+                if lost == LOST:
+                    return
+                continue
             made = json.loads(drawn.parameters) | {"guided": self._said()}
             yield [Candidate(drawn.image, (Step("guided", noise, brief.seed),), json.dumps(made, sort_keys=True))]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sparring.errors import JobError
+from sparring.nets import Augment
 from sparring.protocols import Brief, WhiteBoxImages
 
 Margin = Literal["benign", "away"]
@@ -106,6 +107,47 @@ class Guided:
             return total
 
         return of
+
+
+def steered(
+    judges: Sequence[WhiteBoxImages],
+    *,
+    strength: float = 0.3,
+    moves: int = 2,
+    share: float = 0.5,
+    judge_weight: float = 5.0,
+    clamp: float = 3.0,
+    least: float = 0.9,
+) -> Augment:
+    """An augment for `nets.train`: a `share` of each batch is moved by `strength`, root mean square of values in [0, 1], in
+    `moves` steps along the gradient that guides a generator, so that the net meets its own blind spots while it learns. What
+    one of the judges does not see as its label by `least` any more stays as it was. Labels are the judges' by number.
+
+    Adversarial training (Madry et al. 2018, https://arxiv.org/abs/1706.06083) with a judge in place of a small bound.
+    """
+
+    def augment(module: Any, x: Any, y: Any, generator: Any) -> Any:
+        import torch
+
+        chosen = torch.rand(len(x), generator=generator) < share
+        if not chosen.any():
+            return x
+        clean, wanted = x[chosen], y[chosen]
+        images = clean
+        for _ in range(moves):
+            leaf = images.detach().requires_grad_()
+            missed = margin(module(leaf), wanted, "away", 0.5).clamp(max=clamp)
+            seen = sum(judge.logits(leaf).log_softmax(1).gather(1, wanted[:, None])[:, 0] for judge in judges)
+            (gradient,) = torch.autograd.grad((missed + judge_weight / len(judges) * seen).sum(), leaf)
+            size = gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, 1, 1, 1)
+            images = (images + strength / moves * gradient / size).clamp(0, 1).detach()
+        with torch.no_grad():
+            sure = torch.stack([j.logits(images).softmax(1).gather(1, wanted[:, None])[:, 0] for j in judges]).amin(0)
+        out = x.clone()
+        out[chosen] = torch.where((sure >= least).view(-1, 1, 1, 1), images, clean)
+        return out
+
+    return augment
 
 
 def margin(logits: Any, labels: Any, kind: Margin, threshold: float) -> Any:

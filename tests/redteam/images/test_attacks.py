@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 
 from redteam import engine
 from redteam.engine import Seed
+from redteam.images.attack import GuidedDiffusion
 from sparring import registry, vision
 from sparring.media import IMAGES
-from sparring.protocols import Brief, Verdict, violation_scores
+from sparring.protocols import Brief, Drawn, Verdict, violation_scores
 from synth.images.dummy import Dummy
 from synth.images.flyer import Flyer
 from synth.images.tiny import Tiny
@@ -154,3 +156,16 @@ def test_a_success_has_its_seeds_size_and_is_missed_raw_and_as_an_upload(strateg
 def test_the_same_seed_gives_the_same_outcome(strategy, net, seeds):
     first, second = (run(strategy, net, seeds[:2], 16, seed=5) for _ in range(2))
     assert [(o.status, o.queries, o.sample) for o in first] == [(o.status, o.queries, o.sample) for o in second]
+
+
+def test_a_black_image_of_a_safety_checker_is_tried_again_by_other_noise_and_not_for_ever():
+    class Canvas:
+        guidable, steps = True, 4
+
+    search = GuidedDiffusion(image_model=Canvas()).search(Seed("a", b"file", "high"), 0.9, 0.5, Random(0))
+    asked = [next(search).brief]
+    for _ in range(3):
+        asked.append(search.send(Drawn(None, "{}", "safety_checker")).brief)
+    assert len({brief.seed for brief in asked}) == 4
+    with pytest.raises(StopIteration):
+        search.send(Drawn(None, "{}", "safety_checker"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from redteam.images.guided import Guided, estimate, margin
+from redteam.images.guided import Guided, estimate, margin, steered
 from sparring.errors import JobError
 from sparring.protocols import Brief
 
@@ -217,3 +217,33 @@ def test_mistakes_are_said():
     scheduler._init_step_index(scheduler.timesteps[0])
     with pytest.raises(JobError, match="epsilon, v_prediction, sample or flow; got 'x'"):
         estimate(scheduler, scheduler.timesteps[0])
+
+
+class Corner(Bright):
+    """Sees its label by one pixel, which what fools `Bright` need not touch."""
+
+    def logits(self, images):
+        return torch.stack([-20 * images[:, 0, 0, 0] + 10, 20 * images[:, 0, 0, 0] - 10], 1)
+
+
+def test_a_steered_batch_is_past_the_net_in_training_and_the_judges_still_see_its_label():
+    x = torch.full((64, 1, 4, 4), 0.35)
+    x[:, :, 0, 0] = 0.2
+    y = torch.zeros(64, dtype=torch.long)
+    net = Bright().logits
+    augment = steered([Corner()], strength=0.3, moves=3, share=0.5)
+    out = augment(net, x, y, torch.Generator().manual_seed(0))
+    moved = (out != x).flatten(1).any(1)
+    assert 20 < moved.sum() < 44, "about a share of the batch"
+    assert (net(out[moved]).argmax(1) == 1).all()
+    assert (net(x).argmax(1) == 0).all()
+    assert (Corner().logits(out).softmax(1)[:, 0] >= 0.9).all()
+    assert 0 <= out.min() <= out.max() <= 1
+    assert torch.equal(out, augment(net, x, y, torch.Generator().manual_seed(0)))
+    assert not out.requires_grad
+
+
+def test_what_a_judge_no_longer_sees_as_its_label_is_not_learned_from():
+    x, y = torch.full((32, 1, 4, 4), 0.45), torch.zeros(32, dtype=torch.long)
+    augment = steered([Bright()], strength=0.4, judge_weight=0.0, share=1.0)  # the judge is fooled by what fools the net
+    assert torch.equal(augment(Bright().logits, x, y, torch.Generator().manual_seed(0)), x)
