@@ -18,7 +18,8 @@ from .stages import Stages
 def control_arms(ctx: Context, stages: Stages, *, added: Sequence[Record], won: Sequence[Record]) -> dict[str, dict[str, Any]]:
     """Final figures of each arm: trained once, on as many added rows as ours unless it is said, attacked anew like ours.
 
-    `added` is what our rounds trained on; `won` every success on training seeds, mined or not.
+    `added` is what the last target that the gate let pass was trained on, and `won` every success on training seeds until then,
+    mined or not: rows of rounds that the gate held back would be more than ours had. Where none passed, those of all rounds.
     """
     train = ctx.corpus.by("train")
     rng = Random(digest(ctx.job.seed, "arms"))

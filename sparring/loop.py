@@ -34,6 +34,7 @@ class State:
     made: list[Record] = field(default_factory=list)  # every synthetic row kept, of any split
     scores: list[dict[str, Any]] = field(default_factory=list)  # what targets and judges said of them
     won: list[Record] = field(default_factory=list)  # every training success, chosen by mining or not
+    taught: tuple[int, int] | None = None  # how many of `added` and of `won` there were when the champion was trained
     archive: Elites | None = None  # over `won`
     attackers: list[Any] = field(default_factory=list)
     champions: list[Trained] = field(default_factory=list)
@@ -58,7 +59,8 @@ def run(job: Job, stages: Stages, progress: Progress, *, until: tuple[int, str] 
             if number < job.retrainings and ended(ctx, f"round-{number + 1:02d}/outcomes/test-00000.parquet"):
                 break
         whole = job.retrainings and not ended(ctx, "arms/same_data_new_seed/attacker.json")
-        arms = control_arms(ctx, stages, added=state.added, won=state.won) if whole else {}
+        added, won = state.taught or (len(state.added), len(state.won))
+        arms = control_arms(ctx, stages, added=state.added[:added], won=state.won[:won]) if whole else {}
         arms = {} if ctx.meter.stopped else arms  # those of a limit's last seeds can't be compared
         return summary.finish(ctx, state, arms=arms, payoff=play_all(ctx, stages, state), findings=findings)
 
@@ -160,7 +162,7 @@ def challenge(ctx: Context, stages: Stages, state: State, number: int) -> None:
     state.gate = retrain.gate(state.first, *sides, max_f1_loss=ctx.job.retrain.max_f1_loss)
     ctx.run.json(f"{folder}/gate/verdict.json", [challenger.key, state.champion.key], lambda: retrain.told(state.gate))
     if state.gate.promoted:
-        state.champion = challenger
+        state.champion, state.taught = challenger, (len(state.added), len(state.won))
 
 
 def draw(ctx: Context, number: int) -> list[Record]:

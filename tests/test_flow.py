@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sparring import record, text
+from sparring import record, retrain, text
 from sparring.errors import JobError
 from sparring.protocols import violation_scores
 from sparring.targets.dummy import DummyTarget
@@ -48,6 +48,21 @@ def test_summary_has_every_figure_and_each_its_interval(finished):
     assert set(found["arms"]) == {"ours", "same_data_new_seed", "random_operators", "without_mining"}
     assert np.shape(found["payoff"]) == (2, 2, 4)
     assert found["dataset"]["rows"] == sum(found["dataset"]["splits"].values())
+
+
+@pytest.mark.parametrize("passing", [0, 1])
+def test_the_arms_have_as_many_rows_as_the_target_that_passed_and_not_those_of_rounds_held_back(
+    tiny_job, spar, monkeypatch, passing
+):
+    verdicts = iter([retrain.Gate(number == passing, "as told") for number in range(2)])
+    monkeypatch.setattr(retrain, "gate", lambda *sides, max_f1_loss: next(verdicts))
+    found = json.loads((spar(tiny_job(rounds=2)) / "summary.json").read_text(encoding="utf-8"))
+    rounds, arms = found["rounds"], found["arms"]
+    assert rounds[0]["added_rows"] < rounds[1]["added_rows"]
+    assert [entry["promoted"] for entry in rounds] == [None, passing == 0, passing == 1]
+    assert arms["ours"]["rows"] == rounds[passing]["added_rows"]
+    assert arms["same_data_new_seed"]["rows"] == arms["random_operators"]["rows"] == arms["ours"]["rows"]
+    assert arms["without_mining"]["rows"] <= arms["ours"]["rows"]
 
 
 def test_the_archive_stands_in_the_summary_by_round_and_without_texts(finished):
