@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from sparring import phash
-from sparring.context import Context, Event
+from sparring.context import Event
 from sparring.media import IMAGES
 from sparring.protocols import violation_scores
 from sparring.record import Record
 from sparring.results import Niche
-from sparring.retrain import Trained
 from sparring.store import source_of
 
 from .duplicates import semantic
 from .labels import channel, folds, views
 from .labels import issues as label_issues
 from .selection import cells
+
+if TYPE_CHECKING:
+    from sparring.context import Context
+    from sparring.retrain import Trained
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("name", pa.string()), ("value", pa.float64()), ("by", pa.string()), ("round", pa.int64()),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 from markupsafe import Markup
 
 from . import disk, plots
 from .plots import Rate, count, readable
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @functools.cache
@@ -19,6 +21,8 @@ def environment(package: str = "sparring") -> jinja2.Environment:
 
     It takes `verdict` and `advice` (see `advice.py`), `contents` (section id -> title) and what its blocks need.
     """
+    import jinja2
+
     loaders = [jinja2.PackageLoader(name) for name in dict.fromkeys((package, "sparring"))]
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.ChainableUndefined, finalize=printed,
@@ -36,6 +40,8 @@ def put(html: str, path: Path) -> Path:
 
 def printed(value: Any) -> Any:
     """What `{{ }}` prints: a dash for what was not measured, else one safe line."""
+    import jinja2
+
     if isinstance(value, Markup | jinja2.Undefined):
         return value
     if value is None or value != value:

@@ -16,7 +16,6 @@ import argparse
 import functools
 import json
 import pathlib
-import re
 import sys
 from dataclasses import asdict, dataclass
 from random import Random
@@ -39,7 +38,9 @@ SEEDS = 5
 KNOWN = ("mislabelled", "hard", "novel", "duplicate")
 SETTINGS = ("sms_symmetric", "sms_missed", "digits_symmetric")
 COPIES, TOPICS, KEPT, NEAR = 60, 2, 12, 0.95
-STRANGERS = ("LICENSE", "docs/guide.md", "docs/targets.md", "docs/judges.md")
+# Some twenty sentences of each of four documents, as long as messages are. Kept as they were when the limits of verdicts were
+# set: taken from documents that are still written, other rows would stand behind the same figure from day to day.
+STRANGERS = pathlib.Path(__file__).with_name("strangers.json")
 # Openings of SMS rows whose label a reader doubts or cannot tell from the text: nothing is claimed of them.
 DOUBTED = (
     "Do you ever notice", "Did you hear about the new", "How come it takes so little", "Latest News! Police station",
@@ -109,7 +110,7 @@ def sms() -> Rows:
     from sklearn.linear_model import LogisticRegression
 
     found = sorted(shared.sms().records, key=lambda r: r.id)
-    strangers = [sentences(shared.ROOT / place) for place in STRANGERS]
+    strangers = list(json.loads(STRANGERS.read_text(encoding="utf-8")).values())
     texts = tuple([r.text or "" for r in found] + [part for some in strangers for part in some])
     labels = np.array([int(r.label_name != BENIGN) for r in found] + [i % 2 for i, some in enumerate(strangers) for _ in some])
     topics = np.array([-1] * len(found) + [i for i, some in enumerate(strangers) for _ in some])
@@ -121,12 +122,6 @@ def sms() -> Rows:
     model = LogisticRegression(C=10, max_iter=1000, class_weight="balanced")
     selves = _selves([vectors, words, grams], labels, groups, model)
     return Rows(vectors, labels, groups, selves, _far(words), topics, topics >= 0, texts, doubted)
-
-
-def sentences(path: pathlib.Path) -> list[str]:
-    """Some forty sentences of a file, as long as messages are."""
-    found = re.split(r"(?<=[.:;])\s+", " ".join(path.read_text(encoding="utf-8").split()))
-    return [part for part in dict.fromkeys(found) if 60 <= len(part) <= 200 and "|" not in part and "`" not in part][:40]
 
 
 @functools.cache

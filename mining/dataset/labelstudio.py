@@ -19,7 +19,6 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from sparring import labels as kept
 from sparring.errors import DataError, UserError
@@ -223,6 +222,8 @@ def _when(raw: Any) -> str | None:
 
 
 def _rows(result: MiningResult, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    import pyarrow.compute as pc
+
     wanted = pa.array([id for id in ids if _utf8(id) == id], pa.string())
     chosen = result.table.select(("id", *META)).filter(pc.is_in(result.table["id"], wanted))
     return {row["id"]: row for row in chosen.to_pylist()}

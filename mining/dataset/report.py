@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-
 from sparring import page, plots
 from sparring.plots import Rate, count
 
@@ -68,6 +66,8 @@ def _contents(parts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _parts(result: MiningResult, deck: Deck) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
     table = result.table
     found = result.verdicts if table.num_rows else {}
     drawing, drawn = marks.scatter(*(table[name].to_pylist() for name in ("x", "y", "verdict")))
@@ -82,6 +82,8 @@ def _parts(result: MiningResult, deck: Deck) -> dict[str, Any]:
 
 
 def _queues(result: MiningResult, deck: Deck) -> dict[str, Any]:
+    import pyarrow.compute as pc
+
     lengths = queues(result)
     order = sorted(lengths, key=lambda label: (-result.errors.get(label, 0.0), -lengths[label], label))
     if known := [w.queue for w in worth(result) if w.queue in lengths]:

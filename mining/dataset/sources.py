@@ -9,7 +9,7 @@ from typing import Any
 
 from sparring.errors import DataError
 
-ROWS = 1000  # that are read at once
+ROWS, BYTES = 1000, 1 << 22  # that are read at once, whichever is less
 LOADERS = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv", ".jsonl": "json", ".json": "json"}
 SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves in a folder
 
@@ -58,7 +58,10 @@ def batches(data: Any, source: Any, columns: Sequence[str]) -> Iterator[dict[str
 
         with pa.OSFile(path) as stream, pa.ipc.open_stream(stream) as reader:
             for batch in reader:
-                yield batch.select(columns).to_pydict()
+                some = batch.select(columns)
+                step = _within(some.nbytes, some.num_rows)
+                for start in range(0, some.num_rows, step):
+                    yield some.slice(start, step).to_pydict()
     if not files:
         for part in data.select_columns(list(columns)).with_format("arrow").iter(ROWS):
             yield part.to_pydict()
@@ -85,8 +88,28 @@ def _file(path: pathlib.Path) -> Any:
         raise DataError(f"{path}: expected rows, found an empty file")
     # Only an empty cell is no value: "None", "NA" and "null" are words that people write and labels that they give.
     extra = {"sep": _separator(path), "keep_default_na": False, "na_values": [""]} if kind == "csv" else {}
-    extra |= {"batch_size": ROWS} if kind == "parquet" else {}  # else as many as the first row group has, which may be all
+    if kind in ("csv", "parquet"):  # else ten thousand, or as many as the first row group has, which may be all
+        extra |= {"chunksize" if kind == "csv" else "batch_size": _rows_at_once(path, kind)}
     return load_dataset(kind, data_files=str(path), **extra)
+
+
+def _rows_at_once(path: pathlib.Path, kind: str) -> int:
+    """Of a csv by the lines of its first megabyte: a cell of several lines counts as several rows."""
+    if kind == "parquet":
+        import pyarrow.parquet as pq
+
+        about = pq.read_metadata(path)
+        size, rows = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups)), about.num_rows
+    else:
+        with path.open("rb") as stream:
+            first = stream.read(1 << 20)
+        size, rows = len(first), first.count(b"\n")
+    return _within(size, rows)
+
+
+def _within(size: int, rows: int) -> int:
+    """How many rows are read at once where `rows` have `size` bytes."""
+    return max(1, min(ROWS, BYTES * max(rows, 1) // max(size, 1)))
 
 
 def _separator(path: pathlib.Path) -> str:

@@ -31,14 +31,14 @@ Reason = tuple[str, float]
 class Limits:
     """Where verdicts begin; `docs/design/verdicts.md` tells what each costs.
 
-    `typical`: a wrong label's row lies nearer to another label than this share of that label's own rows. `margin`: a row is
-    hard when its label leads the next by less in the views' mean. `far`: a row is novel when it lies this many times as far
+    `typical`: a wrong label's row lies nearer to another label than this share of that label's own rows. `sure`: a row is
+    hard when the views' mean gives its label less. `far`: a row is novel when it lies this many times as far
     above the median as one row in twenty does. `even`: a row is ambiguous when both of its labels lie this near to one another
     in views and neighbours alike.
     """
 
     typical: float = 0.1
-    margin: float = 0.3
+    sure: float = 0.6
     far: float = 1.3
     even: float = 0.02
 
@@ -130,7 +130,8 @@ def judge(
     split = np.full(n, np.inf)
     split[given] = np.maximum(np.abs(mean[me, y] - mean[me, suggested]), np.abs(votes[me, y] - votes[me, suggested]))[given]
     call("ambiguous", given & (split < limits.even), 1 - split)
-    call("hard", given & (suspect | (margin < limits.margin)), (limits.margin - margin) / (1 + limits.margin))
+    own = support[me, y]  # not its lead over the next: among five labels a row of 0.5 leads them all, and is hard
+    call("hard", given & (suspect | (own < limits.sure)), 1 - own / limits.sure)
     twin = _duplicates(i, j, c, y, verdict, np.zeros(n, bool) if protected is None else np.asarray(protected, bool))
     rows = twin > 0
     verdict[rows], strength[rows] = VERDICTS.index("duplicate"), twin[rows]

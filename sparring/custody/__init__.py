@@ -20,7 +20,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ProhibitedContent
-from .screen import CATEGORY, TEXT, TOGETHER, judge
 
 if TYPE_CHECKING:
     from ..policy import Category, Policy
@@ -40,6 +39,8 @@ def check_text(text: str, *parts: str) -> None:
 
 def is_prohibited(text: str, *parts: str) -> bool:
     """Whether `check_text` refuses."""
+    from .screen import TEXT, TOGETHER, judge  # here and below, for its word lists take a while to load
+
     if any(judge(part, TEXT) for part in (text, *parts)):
         return True
     return bool(parts) and judge("\n".join((text, *parts)), TOGETHER)
@@ -58,6 +59,8 @@ def check_policy(policy: Policy) -> None:
 
 
 def _why_refused(category: Category) -> str | None:
+    from .screen import CATEGORY, judge
+
     shown = (*category.examples, *category.allowed_examples, *category.terms)
     if category.hazard == "cse" and shown:
         return "expected no examples under hazard `cse`; got some. No policy, flag or setting lifts this. Fix: remove them"

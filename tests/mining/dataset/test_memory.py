@@ -13,7 +13,12 @@ import pyarrow.parquet as pq
 
 ROOT = pathlib.Path(__file__).parents[3]
 ROWS = 500
-STEADY = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}  # memory that is given back shows at once
+# Memory that is given back shows at once. Left to itself, glibc takes buffers of several MB from the heap once a first one was
+# freed: what reading gave back then stays with the process in pieces, and how much of it later parts use again is chance.
+STEADY = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 22),
+}  # fmt: skip
 LETTERS = ("abcdefghijklm ", "nopqrstuvwxyz ")
 MINE = f"""
 import pathlib, sys, zlib

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mining.dataset import sources
 from mining.dataset.read import Columns, Rows, read
 from sparring.errors import DataError
 
@@ -190,3 +191,15 @@ def test_a_file_that_cannot_be_read_says_why_in_one_line(tmp_path, capfd, file, 
     assert "\n" not in str(error.value)
     assert str(tmp_path / file) in str(error.value)
     assert "error" not in capfd.readouterr().err, "said once"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_long_rows_are_read_a_few_at_a_time_and_all_of_them(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(sources, "BYTES", 20_000)
+    texts = [f"{i:03} " + "long " * 1000 for i in range(60)]
+    data = datasets.Dataset.from_dict({"text": texts, "label": ["ham", "spam"] * 30})
+    getattr(data, f"to_{kind}")(tmp_path / f"rows.{kind}")
+    opened, _ = sources.opened(tmp_path / f"rows.{kind}", None)
+    parts = [batch["text"] for batch in sources.batches(opened, tmp_path / f"rows.{kind}", ["text"])]
+    assert max(map(len, parts)) <= 5
+    assert [text for part in parts for text in part] == texts
