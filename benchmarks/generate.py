@@ -99,7 +99,7 @@ def of_vllm(quick: bool) -> dict[str, Any]:
             f"expected vLLM in an environment of its own, found no {VLLM.relative_to(shared.ROOT)}. Fix: make .venv-vllm/done"
         )
     script = pathlib.Path(writing.__file__).with_name("engine.py")
-    words = [str(VLLM), str(script), *(("32", "2") if quick else ("128", "7"))]
+    words = [str(VLLM), str(script), *(("32", "2") if quick else ("64", "9"))]
     done = subprocess.run(
         words, env=os.environ | {"PYTHONPATH": str(shared.ROOT)}, stdout=subprocess.PIPE, text=True, check=True
     )

