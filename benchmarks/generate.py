@@ -79,7 +79,7 @@ def of_server(quick: bool) -> dict[str, Any]:
 
 
 def of_durability(quick: bool) -> dict[str, Any]:
-    n, rounds = (1500, 2) if quick else (2048, 12)
+    n, rounds = (1500, 2) if quick else (8192, 7)
     with tempfile.TemporaryDirectory() as place, server.running(DELAY) as url:
         return {"durability": durability(url, pathlib.Path(place) / "durability", n, rounds)}
 
@@ -99,7 +99,7 @@ def of_vllm(quick: bool) -> dict[str, Any]:
             f"expected vLLM in an environment of its own, found no {VLLM.relative_to(shared.ROOT)}. Fix: make .venv-vllm/done"
         )
     script = pathlib.Path(writing.__file__).with_name("engine.py")
-    words = [str(VLLM), str(script), *(("32", "2") if quick else ("128", "7"))]
+    words = [str(VLLM), str(script), *(("16", "2", "60") if quick else ("48", "7", "420"))]
     done = subprocess.run(
         words, env=os.environ | {"PYTHONPATH": str(shared.ROOT)}, stdout=subprocess.PIPE, text=True, check=True
     )

@@ -114,11 +114,11 @@ def judge_rows(corpus: Corpus, seed: int) -> tuple[list[Record], list[Record]]:
 
 def _read(settings: DataSettings, base: pathlib.Path) -> Iterator[tuple[str | None, Any, Any]]:
     """(key, content, label) of each row; a text is bytes where it is no UTF-8."""
-    place = refs.resolve(settings.source, base=base)
-    if settings.format in ("tsv", "csv") and not settings.image:
-        rows = _delimited(pathlib.Path(place), settings)
+    found = refs.data(settings.source, base=base)
+    if settings.format in ("tsv", "csv") and not settings.image and not found.remote:
+        rows = _delimited(pathlib.Path(found.place), settings)
     else:
-        rows = _dataset(place, settings)
+        rows = _dataset(found, settings)
     for row in rows:
         yield (str(row[settings.key]) if settings.key else None), row[settings.image or settings.text], row[settings.label]
 
@@ -152,11 +152,18 @@ def _utf8(cell: str) -> Any:
         return raw
 
 
-def _dataset(place: str, settings: DataSettings) -> Iterator[dict[str, Any]]:
+def _dataset(found: refs.Data, settings: DataSettings) -> Iterator[dict[str, Any]]:
     from datasets import ClassLabel, Image, load_dataset
+    from datasets.exceptions import DatasetsError
 
     loader = {"jsonl": "json"}.get(settings.format, settings.format if settings.format != "dataset" else None)
-    loaded = load_dataset(loader, data_files=place) if loader else load_dataset(place)
+    if found.remote:  # which file is of which format the hub knows
+        try:
+            loaded = load_dataset(found.place, revision=found.revision)
+        except (DatasetsError, OSError) as error:
+            raise refs.missing(settings.source, error) from None
+    else:
+        loaded = load_dataset(loader, data_files=found.place) if loader else load_dataset(found.place)
     first = next(iter(loaded.values()))
     _check_columns(settings, first.column_names)
     feature, content = first.features[settings.label], settings.image or settings.text

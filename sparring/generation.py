@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 from typing import Any
 
 from .protocols import Completion, TextModel
-from .record import digest
 
 SLICE = 64  # prompts asked at once of a model that tells its answers only when all are there
 
@@ -33,7 +34,9 @@ def asked(prompts: Iterable[tuple[str, str]], seeds: Iterable[int]) -> Iterator[
 
 def prompt_seed(seed: int, system: str, user: str) -> int:
     """31 bits, which every engine takes."""
-    return int(digest(seed, system, user)[:8], 16) >> 1
+    # `record.digest(seed, system, user)`, which takes three times as long to find that these are plain.
+    blob = f"[{seed},{encode_basestring(system)},{encode_basestring(user)}]".encode("utf-8", "surrogatepass")
+    return int(hashlib.blake2b(blob, digest_size=12).hexdigest()[:8], 16) >> 1
 
 
 def stream(model: TextModel, asked: Iterator[Asked], came: Told, seeds: Mapping[int, int], held: Mapping[str, Any]) -> None:

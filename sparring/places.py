@@ -24,7 +24,9 @@ class Place:
         scheme = url.partition("://")[0]
         if scheme == "hf":
             raise JobError(
-                "expected a store to work in, got hf://. Fix: `sparring publish` writes to the hub; runs stand elsewhere"
+                "expected a store to work in, got hf://, where each write is a commit that stays for ever and commits are "
+                "rationed; a run writes its lease every 5 s. Fix: s3:// or a path; data are read from hf://, and "
+                "`sparring publish` writes there"
             )
         if scheme not in SCHEMES:
             raise JobError(f"expected {', '.join(f'{name}://' for name in sorted(SCHEMES))} or a path; got {scheme}://")

@@ -1,4 +1,5 @@
-"""References to models and data: `hf://ORG/NAME`, a path, or `pkg://PACKAGE/FILE` (a file inside an installed package)."""
+"""References to models and data: `hf://ORG/NAME`, a path, or `pkg://PACKAGE/FILE` (a file inside an installed package). Of a
+data set on the hub also a revision and a file, as fsspec writes them: `hf://datasets/ORG/NAME@v3/data/train.parquet`."""
 
 from __future__ import annotations
 
@@ -8,14 +9,28 @@ import hashlib
 import importlib.util
 import os
 import pathlib
+import re
 from collections.abc import Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib import metadata
 
 from . import disk
 from .errors import ReferenceNotFound
 
 _base: ContextVar[pathlib.Path] = ContextVar("base")
+_HUB = re.compile(
+    r"hf://(?:datasets/)?(?P<name>[^/@]+(?:/[^/@]+)?)(?:@(?P<revision>refs/[^/]+/[^/]+|[^/]+))?(?:/(?P<file>.+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`place` is a path, or the hub id of a data set at `revision`."""
+
+    place: str
+    revision: str | None = None
+    remote: bool = False
 
 
 @contextlib.contextmanager
@@ -53,6 +68,32 @@ def resolve(reference: str, *, base: pathlib.Path | None = None) -> str:
     if scheme == "pkg":
         return str(_in_package(reference, rest))
     raise ReferenceNotFound(f"{reference}: expected hf://, pkg:// or a path, got the scheme {scheme!r}")
+
+
+def data(reference: str, *, base: pathlib.Path | None = None) -> Data:
+    """Where a data set stands. A file of one on the hub is brought into the client's own cache: its path.
+
+    Raises `ReferenceNotFound` as `resolve` does, and for a file that the hub does not give.
+    """
+    if not reference.startswith("hf://"):
+        return Data(resolve(reference, base=base))
+    if not (found := _HUB.fullmatch(reference)):
+        raise ReferenceNotFound(f"{reference}: expected hf://datasets/ORG/NAME, with @REVISION or /FILE behind it if need be")
+    if not found["file"]:
+        return Data(found["name"], found["revision"], remote=True)
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Data(hf_hub_download(found["name"], found["file"], repo_type="dataset", revision=found["revision"]))
+    except (OSError, ValueError) as error:  # the client's own are both
+        raise missing(reference, error) from None
+
+
+def missing(reference: str, error: Exception) -> ReferenceNotFound:
+    """Of a data set that the hub does not give, for whatever reason."""
+    why = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    fix = "see the name, `hf auth login`, and that HF_HUB_OFFLINE is not set"
+    return ReferenceNotFound(f"{reference}: expected a data set on the hub: {why} Fix: {fix}")
 
 
 @contextlib.contextmanager

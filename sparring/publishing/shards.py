@@ -21,9 +21,9 @@ GROUP_ROWS = 10_000  # of a row group, at most
 GROUP_BYTES = 8 << 20
 PAGE_ROWS = 256  # after which the size of a page is looked at: with parquet's 1,024 a page of pictures is 12 MB
 SHARD_BYTES = 256 << 20  # uncompressed; the next row group goes to the next shard
-BUFFER_BYTES = 24 << 20  # over all shards that are open
-MIXED_ROWS = 16_000  # that are sorted to their shards at once, at most
-MIXED_BYTES = 8 << 20  # memory that is touched for the first time costs more than the copy into it
+BUFFER_BYTES = 12 << 20  # over all shards that are open
+MIXED_ROWS = 8_000  # that are sorted to their shards at once, at most
+MIXED_BYTES = 16 << 20  # memory that is touched for the first time costs more than the copy into it
 # Ids and texts are unique: a dictionary of them costs time and saves nothing.
 _REPEATED = [
     "language", "label_name", "label", "labels.list.element", "clause", "severity", "policy", "policy_version", "origin",
@@ -50,7 +50,8 @@ class Writer:
         if not table.schema.equals(SCHEMA):
             raise DataError(f"expected rows with the columns of a record, got {', '.join(table.schema.names)[:200]}")
         # Of the columns that can be large; all of them would take longer to ask, where a table stands in many chunks.
-        per_row = table.select(["text", "image", "audio", "video"]).nbytes / max(len(table), 1)
+        large = [name for name in ("text", "image", "audio", "video") if table[name].null_count < len(table)]
+        per_row = table.select(large).nbytes / max(len(table), 1)
         step = max(1, int(MIXED_BYTES / max(per_row, 1)))
         for start in range(0, len(table), step):
             piece = table.slice(start, step)
@@ -72,11 +73,11 @@ class Writer:
             return
         table = self._numbered(pa.concat_tables(self._waiting).combine_chunks())
         self._waiting, self._bytes = [], 0
-        kinds = table.select(["split", "round", "origin"]).group_by(["split", "round", "origin"], use_threads=False)
-        found = kinds.aggregate([]).to_pylist()
+        kinds = table.select(["split", "round", "origin"])
+        found = kinds.group_by(kinds.column_names, use_threads=False).aggregate([]).to_pylist()
         rank = np.full(len(table), -1)
         for i, kind in enumerate(found):
-            rank[_same(table, kind)] = i
+            rank[_same(kinds, kind)] = i
         per_row = table.nbytes / max(len(table), 1)
         for i, kind in enumerate(found):
             # Taken, not sliced: a slice that waits would keep the rows of all others in memory.

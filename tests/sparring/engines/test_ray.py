@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from collections import Counter
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from aiohttp import web
+from typer.testing import CliRunner
 
-from sparring import engines, jobs, registry
+import cli
+from mining.duplicates import minhash
+from mining.labels import views
+from sparring import engines, jobs, registry, stored
 from sparring.embed import DummyEmbedder
+from sparring.engines.ray import Ray
 from sparring.errors import MissingExtra, SparringError
 
 pytestmark = pytest.mark.slow
@@ -125,6 +132,36 @@ def test_vectors_and_order_are_those_of_one_process(engine):
     model = DummyEmbedder()
     assert np.array_equal(engine.encode(model, texts), model.encode(texts))
     assert len(engine.told) == 1, "no alarm where nothing was lost"
+
+
+def test_mining_by_command_has_the_same_verdicts_as_on_one_machine(cluster, tmp_path, monkeypatch):
+    for part, name, least in ((minhash, "FEW", 0), (views, "SPREAD", 0), (stored, "BATCH", 512)):
+        monkeypatch.setattr(part, name, least)  # else so few rows stay with the driver
+    rng = random.Random(0)
+    words = {
+        "ham": "see you at home later tonight thanks for lunch".split(),
+        "spam": "free prize claim now win cash urgent".split(),
+    }
+    rows = [(" ".join(rng.choices(words[name], k=12)) + f" {i}", name) for i in range(1500) for name in words]
+    rows += [(f"{text.upper()}!", name) for text, name in rows[:200]]
+    for i in range(0, 3000, 60):
+        rows[i] = (rows[i][0], "spam" if rows[i][1] == "ham" else "ham")
+    texts, labels = zip(*rows, strict=True)
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "rows.parquet")
+    spread, before, found = [], Ray._spread, {}
+    monkeypatch.setattr(Ray, "_spread", lambda self, work, *args: spread.append(work) or before(self, work, *args))
+    for engine in ("local", "ray"):
+        asked = ["mine", str(tmp_path / "rows.parquet"), "--labels", "label", "--embedder", "dummy", "--plantings", "0"]
+        done = CliRunner().invoke(
+            cli.app, [*asked, "--engine", engine, "--out", str(tmp_path / engine)], catch_exceptions=False
+        )
+        assert done.exit_code == 0, done.output
+        found[engine] = pq.read_table(tmp_path / engine / "mined.parquet")
+    assert len(spread) >= 3, "embedding, views and duplicates went to the cluster"
+    assert found["local"].equals(found["ray"])
+    verdicts = Counter(found["ray"]["verdict"].to_pylist())
+    assert verdicts["duplicate"] >= 190
+    assert verdicts["mislabelled"] >= 25
 
 
 class Server:

@@ -57,7 +57,7 @@ SAYING = {
 
 def column(*files: bytes | None) -> pa.ChunkedArray:
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    return pa.chunked_array([pa.array([file and {"bytes": file, "path": None} for file in files], kind)])
+    return pa.chunked_array([pa.array([None if file is None else {"bytes": file, "path": None} for file in files], kind)])
 
 
 @pytest.mark.parametrize("where", SAYING)
@@ -85,6 +85,22 @@ def test_a_damaged_file_ends_no_scan(where, at, other):
     whole = SAYING[where]()
     for file in (whole[:at], whole[: at % len(whole)] + other + whole[at % len(whole) + len(other) :], other):
         embedded.texts(column(file))
+
+
+PLAIN = {
+    "PNG": lambda: picture("PNG"),
+    "PNG of many chunks": lambda: picture("PNG", size=400, compress_level=0),
+    "PNG without an end": lambda: picture("PNG")[:-12],
+    "nothing": lambda: b"",
+    "null": lambda: None,
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(SAYING | PLAIN)), st.integers(0, 60)), max_size=12), st.integers(0, 4))
+def test_many_files_are_counted_as_one_after_the_other(mixed, start):
+    files = [(file := (SAYING | PLAIN)[name]()) and file[: len(file) - max(0, cut - 40)] for name, cut in mixed]
+    alone = [file is not None and next(embedded.pieces(memoryview(file)), None) is not None for file in files]
+    assert embedded.count(column(*files).slice(start)) == sum(alone[start:])
 
 
 def test_a_push_of_it_is_refused_and_a_rewritten_shard_keeps_the_others(hub, written, rules):
