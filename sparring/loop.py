@@ -43,6 +43,12 @@ class State:
     gate: Gate | None = None
     first: Side | None = None  # the first target as the gate saw it
 
+    @property
+    def lessons(self) -> tuple[list[Record], list[Record]]:
+        """Of `added` and of `won` what the champion was trained on; all where the gate let none pass."""
+        added, won = self.taught or (None, None)
+        return self.added[:added], self.won[:won]
+
 
 def run(job: Job, stages: Stages, progress: Progress, *, until: tuple[int, str] | None = None) -> pathlib.Path:
     """Spars for `job.rounds` retrainings and measures before, between and after; returns the run folder.
@@ -59,8 +65,8 @@ def run(job: Job, stages: Stages, progress: Progress, *, until: tuple[int, str] 
             if number < job.retrainings and ended(ctx, f"round-{number + 1:02d}/outcomes/test-00000.parquet"):
                 break
         whole = job.retrainings and not ended(ctx, "arms/same_data_new_seed/attacker.json")
-        added, won = state.taught or (len(state.added), len(state.won))
-        arms = control_arms(ctx, stages, added=state.added[:added], won=state.won[:won]) if whole else {}
+        added, won = state.lessons
+        arms = control_arms(ctx, stages, added=added, won=won) if whole else {}
         arms = {} if ctx.meter.stopped else arms  # those of a limit's last seeds can't be compared
         return summary.finish(ctx, state, arms=arms, payoff=play_all(ctx, stages, state), findings=findings)
 

@@ -106,7 +106,7 @@ class Niche:
     covered: bool
 
 
-HITS: Mapping[str, Any] = {"refused": Refused, "further": Success}
+_HITS: Mapping[str, Any] = {"refused": Refused, "further": Success}
 _STEPS = pa.list_(pa.struct([("name", pa.string()), ("strength", pa.float64()), ("seed", pa.int64())]))
 SCHEMA = pa.schema(
     [
@@ -129,7 +129,7 @@ def to_table(results: Iterable[AttackResult]) -> pa.Table:
     rows = []
     for result in results:
         row = dataclasses.asdict(result)
-        rows.append(_put(row | {name: [_put(hit) for hit in row[name]] for name in HITS}))
+        rows.append(_put(row | {name: [_put(hit) for hit in row[name]] for name in _HITS}))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
@@ -137,7 +137,7 @@ def from_table(table: pa.Table) -> list[AttackResult]:
     out = []
     for row in table.to_pylist():
         row["operators"] = _steps(row["operators"])
-        for name, kind in HITS.items():
+        for name, kind in _HITS.items():
             row[name] = tuple(kind(**(_taken(r) | {"operators": _steps(r["operators"])})) for r in row[name])
         out.append(AttackResult(**_taken(row)))
     return out

@@ -37,9 +37,7 @@ def finish(ctx: Context, state: State, *, arms: dict[str, Any], payoff: list[lis
         "held_out": ctx.job.attack.held_out,
         "payoff": payoff,
         "forgetting": measure.forgetting(payoff),
-        "arms": {"ours": measure.final(last, rows=state.taught[0] if state.taught else last["added_rows"])} | arms
-        if arms
-        else {},
+        "arms": {"ours": measure.final(last, rows=len(state.lessons[0]))} | arms if arms else {},
         "judges": challenge.judges(ctx) | review.human(ctx.run.folder),
         "stopped": ctx.meter.stopped,
         "costs": costs.costs(ctx.meter, state.fought),

@@ -20,6 +20,7 @@ from redteam.images.pixel import adversarial
 from sparring import nets, vision
 from sparring.embed import native_bfloat16
 from sparring.record import digest
+from sparring.store import source_of
 from synth.images.tiny import Tiny
 from synth.images.training import Settings, train
 
@@ -183,9 +184,10 @@ class Lab:
         return chained(before, steered(self.filters)) if kind in STEERED and before else before
 
     def kept(self, make: Callable[[], Any], *key: Any) -> Any:
-        """What `make` gives, or what it gave in an earlier run with this key, generator and judges."""
+        """What `make` gives, or what it gave in an earlier run with this key, generator, judges and code."""
+        code = source_of(make, Lab, steered, adversarial, Tiny, vision)
         nets = [weights_of(net) for net in (*self.guides, self.audit)]
-        file = self.cache / f"images-kept-{digest(asdict(GENERATOR), self.light, nets, *key)[:16]}.pt"
+        file = self.cache / f"images-kept-{digest(asdict(GENERATOR), self.light, nets, code, *key)[:16]}.pt"
         if not file.exists():
             torch.save(make(), aside := file.with_suffix(".aside"))
             aside.rename(file)

@@ -12,11 +12,13 @@ import torch
 
 from benchmarks.shared import Row
 from redteam.images.pixel import pgd
+from sparring.store import source_of
 
 from .digits import SEEDS, Lab, Net, Recipe, accuracy, mean, weights_of
 from .guided import CANDIDATES, SURE, WAYS, attack, labs
 
 FINE = Recipe("cnn", 10, 2e-3, "moved and steered")
+CODE = source_of(attack)  # of what is kept between runs
 PLAYED = {False: 800, True: 20}  # candidates a round, in all ways together
 SCRATCH = 24  # epochs
 COMBINED = 40  # of those with all changes at once, which learn slower
@@ -55,13 +57,13 @@ def drawn(lab: Lab, net: Net, way: str, n: int, noise: int) -> dict[str, Any]:
         kept = torch.from_numpy(sure.nonzero()[0])
         return {"x": found.x[kept], "y": found.y[kept], "yield": float(found.accepted.mean())}
 
-    return lab.kept(make, "drawn", weights_of(net), WAYS.get(way), n, noise)
+    return lab.kept(make, "drawn", CODE, weights_of(net), WAYS.get(way), n, noise)
 
 
 def standing(lab: Lab, net: Net, n: int, unseen: dict[str, tuple[Any, Any]]) -> dict[str, float]:
     """What a retrained net is worth: clean accuracy, a new attack on it of `n` candidates, and what no training saw
     (`unseen`: images drawn from test images)."""
-    return lab.kept(lambda: _standing(lab, net, n, unseen), "standing", weights_of(net), n, WAYS)
+    return lab.kept(lambda: _standing(lab, net, n, unseen), "standing", CODE, weights_of(net), n, WAYS)
 
 
 def _standing(lab: Lab, net: Net, n: int, unseen: dict[str, tuple[Any, Any]]) -> dict[str, float]:
@@ -85,7 +87,7 @@ def _standing(lab: Lab, net: Net, n: int, unseen: dict[str, tuple[Any, Any]]) ->
 
 def held_out(lab: Lab, n: int) -> dict[str, tuple[Any, Any]]:
     """Images drawn from test images by SDEdit, steered against the first target and not; of digits that the filters see."""
-    return lab.kept(lambda: _held_out(lab, n), "held out", weights_of(lab.target), n, WAYS)
+    return lab.kept(lambda: _held_out(lab, n), "held out", CODE, weights_of(lab.target), n, WAYS)
 
 
 def _held_out(lab: Lab, n: int) -> dict[str, tuple[Any, Any]]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from sparring.advice import Advice, say, tell
@@ -148,8 +149,6 @@ def _relabel(result: MiningResult) -> Iterator[Advice]:
 
 
 def _upweight(result: MiningResult) -> Iterator[Advice]:
-    import pyarrow.compute as pc
-
     if n := result.verdicts["hard"]:
         text = "Keep {} and give {} more weight: the label is right, the place difficult. Cleaning would take {} first."
         it = "it" if n == 1 else "them"
@@ -170,8 +169,6 @@ def _escalate(result: MiningResult) -> Iterator[Advice]:
 
 
 def _drop(result: MiningResult) -> Iterator[Advice]:
-    import pyarrow.compute as pc
-
     if n := result.verdicts["duplicate"]:
         spared = pc.sum(pc.is_valid(result.table["why_spared"])).as_py() or 0
         kept = say(" {} stay although near a kept one (a rare class, a conflict of labels).", count(spared)) if spared else ""
@@ -193,8 +190,6 @@ def _slices(result: MiningResult) -> Iterator[Advice]:
 
 
 def _label_next(result: MiningResult) -> Iterator[Advice]:
-    import pyarrow.compute as pc
-
     if n := len(result.selected):
         audit = pc.sum(result.table["audit"]).as_py() or 0
         why = (
@@ -225,8 +220,6 @@ def _notes(result: MiningResult) -> Iterator[Advice]:
 
 
 def _rows(result: MiningResult, verdict: str, *columns: str) -> list[dict[str, str | None]]:
-    import pyarrow.compute as pc
-
     chosen = result.table.filter(pc.equal(result.table["verdict"], verdict))
     return chosen.select(list(columns)).to_pylist()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from sparring import plots, vision
@@ -48,14 +49,10 @@ class Deck:
         self._table, self._texts, self._images, self._dealt = result.table, texts or {}, images or {}, 0
 
     def queue(self, label: str, most: int, place: int) -> list[dict[str, Any]]:
-        import pyarrow.compute as pc
-
         rows = self._rows(pc.equal(self._table["queue"], label), most, ("queue_rank", "ascending"))
         return [self._card(r, f"{count(r['queue_rank'])}.", score=_figure(r["label_score"], "doubt")) for r in rows]
 
     def hard(self, most: int) -> list[tuple[str, int, list[dict[str, Any]]]]:
-        import pyarrow.compute as pc
-
         hard = pc.equal(self._table["verdict"], "hard")
         near = pc.is_valid(self._table["hard_negative_rank"])
         rows = self._rows(hard, most, ("hardness", "descending"))
@@ -71,8 +68,6 @@ class Deck:
         return [part for part in (*dealt, ("Hard negatives", _true(near), cards)) if part[2]]
 
     def other(self, most: int) -> list[tuple[str, int, list[dict[str, Any]]]]:
-        import pyarrow.compute as pc
-
         parts = []
         for verdict, title in (("ambiguous", "Ambiguous"), ("novel", "Novel")):
             chosen = pc.equal(self._table["verdict"], verdict)
@@ -82,8 +77,6 @@ class Deck:
 
     def pairs(self, most: int) -> list[dict[str, Any]]:
         """Removed rows with the row that stands for each, those first whose text was disguised."""
-        import pyarrow.compute as pc
-
         rows = self._rows(pc.is_valid(self._table["stands_for"]), most, ("undone", "ascending"), ("row", "ascending"))
         cards = []
         for r in rows:
@@ -95,16 +88,12 @@ class Deck:
         return cards
 
     def chosen(self, most: int) -> list[dict[str, Any]]:
-        import pyarrow.compute as pc
-
         rows = self._rows(pc.is_valid(self._table["selected_rank"]), most, ("selected_rank", "ascending"))
         return [
             self._card(r, f"{count(r['selected_rank'])}.", note="audit, drawn at random" if r["audit"] else "") for r in rows
         ]
 
     def _rows(self, mask: Any, most: int, *order: tuple[str, str]) -> list[dict[str, Any]]:
-        import pyarrow.compute as pc
-
         chosen = self._table.filter(pc.fill_null(mask, False))
         indices = pc.sort_indices(chosen, sort_keys=[*order, ("id", "ascending")])
         rows: list[dict[str, Any]] = chosen.take(indices[:most]).to_pylist()
@@ -146,8 +135,6 @@ def thumbnail(data: bytes, side: int, text: str | None = None) -> Preview:
 
 
 def _true(mask: pa.ChunkedArray) -> int:
-    import pyarrow.compute as pc
-
     return int(pc.sum(mask).as_py() or 0)
 
 

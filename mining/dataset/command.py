@@ -21,7 +21,6 @@ from . import asked, labelstudio
 from . import read as reading
 from .mine import Settings, embedded, mine
 from .read import Columns, Rows
-from .report import write_report
 from .result import MiningResult
 
 
@@ -66,6 +65,8 @@ def run(
     told("writing")
     table = result.write(out)
     texts, images = (_ById(rows.ids, held) if held is not None else None for held in (rows.texts, rows.images))
+    from .report import write_report  # templates and columns' functions, which importing `mining` should not pay for
+
     report, put = write_report(result, out / "report.html", texts=texts, images=images), None
     if tasks:
         ids = list(dict.fromkeys([id for label in result.labels for id in result.queue(label)] + result.selected))

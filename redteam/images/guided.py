@@ -84,8 +84,7 @@ class Guided:
             with torch.enable_grad():
                 leaf = moved.detach().requires_grad_()
                 (gradient,) = torch.autograd.grad(objective(decode(leaf)).sum(), leaf)
-            size = gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, *[1] * (clean.ndim - 1))
-            moved = moved + self.strength / self.moves * gradient / size
+            moved = moved + self.strength / self.moves * gradient / _size(gradient)
         return moved - clean
 
     def objective(self, labels: Sequence[str]) -> Callable[[Any], Any]:
@@ -107,6 +106,11 @@ class Guided:
             return total
 
         return of
+
+
+def _size(gradient: Any) -> Any:
+    """Root mean square over each of n, in a shape that divides it."""
+    return gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, *[1] * (gradient.ndim - 1))
 
 
 def steered(
@@ -139,8 +143,7 @@ def steered(
             missed = margin(module(leaf), wanted, "away", 0.5).clamp(max=clamp)
             seen = sum(judge.logits(leaf).log_softmax(1).gather(1, wanted[:, None])[:, 0] for judge in judges)
             (gradient,) = torch.autograd.grad((missed + judge_weight / len(judges) * seen).sum(), leaf)
-            size = gradient.flatten(1).square().mean(1).sqrt().clamp(min=1e-12).view(-1, 1, 1, 1)
-            images = (images + strength / moves * gradient / size).clamp(0, 1).detach()
+            images = (images + strength / moves * gradient / _size(gradient)).clamp(0, 1).detach()
         with torch.no_grad():
             sure = torch.stack([j.logits(images).softmax(1).gather(1, wanted[:, None])[:, 0] for j in judges]).amin(0)
         out = x.clone()
