@@ -23,7 +23,7 @@ from benchmarks.shared import Row
 
 SETTINGS = {"text": 200_000, "images": 10_000}  # rows written; images are photographs' size, stamps where memory is measured
 MEMORY = (10_000, 1_000_000)  # rows
-PAIRS = 3
+PAIRS = 7
 QUICK = 25  # times fewer
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1") | {
     "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",

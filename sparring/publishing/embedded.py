@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 MOST = 1 << 20  # bytes of a file's text, and of a packed chunk when it is unpacked
 CHUNKS = 16  # of a PNG that are looked at beside those of others; a file of more is walked by itself
 _PNG, _PNG_TEXT = b"\x89PNG\r\n\x1a\n", {b"tEXt", b"zTXt", b"iTXt", b"eXIf"}
-_SAY = [int.from_bytes(name) for name in sorted(_PNG_TEXT)]
+_SAY = np.array([int.from_bytes(name) for name in sorted(_PNG_TEXT)])
 _WEBP_TEXT = {b"EXIF", b"XMP "}
 _JPEG_TEXT = {0xFE, *range(0xE1, 0xF0)} - {0xE2, 0xEE}  # comments and applications' own; not colour profiles
 _PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]")  # how a zlib stream begins
@@ -59,11 +59,13 @@ def _may_say(files: pa.BinaryArray) -> pa.BooleanArray:
     at += len(_PNG)
     for _ in range(CHUNKS):
         rows = rows[at[rows] + 12 <= last[rows]]
+        if not len(rows):
+            break
         size, name = body[at[rows, None] + np.arange(8)].view(">u4").astype(np.int64).T
         at[rows] += size + 12
         over = name == int.from_bytes(b"IEND")
         may[rows[over & (at[rows] == last[rows])]] = False
-        rows = rows[~over & ~np.isin(name, _SAY)]
+        rows = rows[~over & (name[:, None] != _SAY).all(1)]
     return pa.array(may)
 
 
