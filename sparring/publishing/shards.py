@@ -21,7 +21,7 @@ GROUP_ROWS = 10_000  # of a row group, at most
 GROUP_BYTES = 8 << 20
 PAGE_ROWS = 256  # after which the size of a page is looked at: with parquet's 1,024 a page of pictures is 12 MB
 SHARD_BYTES = 256 << 20  # uncompressed; the next row group goes to the next shard
-BUFFER_BYTES = 12 << 20  # over all shards that are open
+BUFFER_BYTES = 8 << 20  # over all shards that are open
 MIXED_ROWS = 8_000  # that are sorted to their shards at once, at most
 MIXED_BYTES = 16 << 20  # memory that is touched for the first time costs more than the copy into it
 # Ids and texts are unique: a dictionary of them costs time and saves nothing.
