@@ -202,7 +202,7 @@ def _look_alikes(s: Summary) -> Iterator[Advice]:
     if without := sum(t.get("without") or 0 for t in told):
         text = (
             "{} came of no operator but of a language model or a gradient: no benign row could be changed alike, so that a "
-            "classifier retrained on them may learn that such a text violates. See what it does with benign rewrites."
+            "classifier retrained on them may learn that such a sample violates. See what it does with benign rewrites."
         )
         yield tell("watch", "benign", text, plots.plural(without, "hard example"))
     if blocked := sum(t.get("blocked") or 0 for t in told):

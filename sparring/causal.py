@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from . import gguf, refs
+from .embed import native_bfloat16
 from .errors import MissingExtra
 from .quiet import quiet
 
@@ -169,11 +170,20 @@ class VllmModel(LocalModel):
             **self.options,
         }  # fmt: skip
 
+    @property
+    def _dtype(self) -> str:
+        """The engine's own choice, but on a CPU, where it would compute float16 weights in float16 at a fifth of the speed."""
+        from vllm.platforms import current_platform
+
+        if self.dtype != "auto" or not current_platform.is_cpu():
+            return self.dtype
+        return "bfloat16" if native_bfloat16() else "float32"
+
     @cached_property
     def _engine(self) -> Any:
         from vllm import LLM
 
-        return LLM(**self.engine_settings)
+        return LLM(**self.engine_settings | {"dtype": self._dtype})
 
 
 def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:

@@ -33,6 +33,7 @@ class MiniLM:
         batch_size: int = 64,
         dtype: Literal["auto", "float32"] = "auto",
     ):
+        import torch
         from transformers import AutoModel, AutoTokenizer
 
         self._bfloat16 = dtype == "auto" and native_bfloat16()
@@ -41,6 +42,10 @@ class MiniLM:
         with quiet():
             self._tokenizer: Any = AutoTokenizer.from_pretrained(place)
             self._model: Any = AutoModel.from_pretrained(place).eval()
+        if self._bfloat16:  # cast once what autocast would cast in each call
+            for module in self._model.modules():
+                if isinstance(module, torch.nn.Linear):
+                    module.to(torch.bfloat16)
         self._tokenizer.model_max_length = 1 << 30  # we cut ourselves
         self.dim = int(self._model.config.hidden_size)
 

@@ -39,6 +39,10 @@ class Board:
         """The first `most` of those that were not tried, each once."""
         return [s for s in dict.fromkeys(states) if s not in self.tried][:most]
 
+    def allow(self, factor: float) -> None:
+        """Changes what the next may cost, up to the ceiling."""
+        self.canvas.limit = min(self.ceiling, factor * self.canvas.limit)
+
     def best(self, n: int) -> list[State]:
         """The `n` scored states within the cost allowed that took most; the bare seed where there is none."""
         within = [s for s in self.gains if self.canvas.spent(s) <= self.canvas.limit] or [()]
@@ -103,7 +107,7 @@ class CanvasAttack(Attack):
                 refused = True
                 self.weigh(board, state, answer)
                 board.ceiling = min(board.ceiling, SHRINK * canvas.spent(state))
-        canvas.limit = min(board.ceiling, canvas.limit if refused else GROW * canvas.limit)
+        board.allow(1.0 if refused else GROW)
         if board.batches == 0:
             canvas.widen()
         board.batches += 1

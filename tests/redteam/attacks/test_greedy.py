@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from redteam.attacks.base import LADDER
 from redteam.attacks.canvas import Canvas, Toolbox
-from redteam.attacks.greedy import UNGUIDED, Greedy
+from redteam.attacks.greedy import GUIDED, UNGUIDED, Greedy
 from redteam.engine import Seed, attack
 from redteam.knowledge import Knowledge, Phrase
 from redteam.surrogate import Ngrams, Semantic
@@ -85,10 +85,24 @@ def test_a_guide_that_knows_nothing_of_the_target_is_left_to_the_seeds_that_are_
 
 
 def test_a_search_ends_when_a_trusted_guide_finds_nothing_more():
-    stubborn = Linear(bias=50.0)
-    found = attack(greedy(1.0, DummyEmbedder(), stubborn), stubborn, SEEDS, Judge(), budget=200)
+    guide, stubborn = Counted(), Linear(bias=50.0)
+    found = attack(greedy(1.0, guide, stubborn), stubborn, SEEDS, Judge(), budget=200)
     assert [o.status for o in found] == ["survived"] * len(SEEDS)
-    assert max(o.queries for o in found) < 20
+    assert {o.queries for o in found} == {3}, "the clean check, the guide's best, and what a normaliser undoes"
+    assert guide.calls <= 2 * GUIDED * len(SEEDS), "far from enough, it is asked for a second batch and no more"
+
+
+def test_a_trusted_guide_looks_on_while_it_is_near_and_the_target_is_spared():
+    """The first seed that no single turn of the guide suffices for, but a later one does, costs no query in between."""
+    found = {}
+    for bias in np.arange(0.0, 12.0, 0.5):
+        target = Linear(bias=float(bias))
+        (one,) = attack(greedy(1.0, DummyEmbedder(), target), target, SEEDS[:1], Judge(), budget=200)
+        found[float(bias)] = one
+    won = [o.queries for o in found.values() if o.status == "success"]
+    assert won
+    assert max(won) <= 5
+    assert {o.queries for o in found.values() if o.status == "survived"} <= {3}
 
 
 def test_what_a_refused_hit_lost_is_asked_of_the_guide():
