@@ -36,6 +36,7 @@ from sparring.targets.sklearn import SklearnTarget
 from synth import stage as synth
 
 TARGETS = {"strong": {"kind": "sklearn"}, "minilm": {"kind": "sklearn", "features": "embedding", "embedder": "minilm"}}
+AGAIN = {"minilm": {"head": "kernel"}}  # in which a retrained target differs from the first: a linear head hardly learns
 ROUNDS = 5
 TRAIN_SEEDS = {"strong": 400, "minilm": 200}  # of some 400 violating training rows
 WINS, SELECT = 3, 3  # successes sought on a training seed; quarters of as many as there are seeds, which a round trains on
@@ -60,7 +61,7 @@ def job(name: str, setting: str, runs: str, *, rounds: int, train: int, test: in
                 "judge_budget": 10, "wins": WINS, "train_seeds": train, "test_seeds": test, "payoff_seeds": min(test, 10),
             },
             "judges": {"filter": {"kind": "all", "criteria": ["payload", "length", "cosine"]}},
-            "mining": {"select": SELECT * train // 4},
+            "mining": {"select": SELECT * train // 4}, "retrain": {"settings": AGAIN.get(setting, {})},
         }
     )  # fmt: skip
 
@@ -167,17 +168,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round on strong, few seeds; stores nothing")
     parser.add_argument("--settings", nargs="+", choices=list(TARGETS), default=list(TARGETS))
     parser.add_argument("--tables", action="store_true", help="print the tables of one setting; stores nothing")
+    parser.add_argument("--runs", type=pathlib.Path, help="keep the runs there: what was cut goes on")
     asked = parser.parse_args()
     set_threads(1)
     if asked.quick or asked.tables:
         setting = asked.settings[0]
         limits = QUICK if asked.quick else {"rounds": ROUNDS, "train": TRAIN_SEEDS[setting], "test": SEEDS[setting]}
-        with tempfile.TemporaryDirectory(prefix="sparring-selfplay-") as runs:
-            details = {setting: one_setting(setting, runs, **limits)}
+        with tempfile.TemporaryDirectory(prefix="sparring-selfplay-") as fleeting:
+            details = {setting: one_setting(setting, str(asked.runs or fleeting), **limits)}
         found = [shared.asdict(row) for row in rows(details)] if asked.quick else details
         sys.stdout.write(json.dumps(found, indent=1, default=float) + "\n")
         return
-    script = [sys.executable, __file__, "--tables", "--settings"]
+    script = [sys.executable, __file__, "--tables", *(["--runs", str(asked.runs)] if asked.runs else []), "--settings"]
     running = {setting: subprocess.Popen([*script, setting], stdout=subprocess.PIPE) for setting in asked.settings}
     details = shared.read("selfplay")["details"] if len(asked.settings) < len(TARGETS) and shared.stored("selfplay") else {}
     for setting, process in running.items():

@@ -38,7 +38,7 @@ def control_arms(ctx: Context, stages: Stages, *, added: Sequence[Record], won: 
     held_out = ctx.corpus.by("test", violating=True)[: ctx.job.attack.test_seeds]
     out = {}
     for number, (name, (rows, seed)) in enumerate(arms.items(), 1):
-        trained = retrain.fit(ctx, f"arms/{name}/target", [*train, *rows], seed=seed)
+        trained = retrain.fit(ctx, f"arms/{name}/target", [*train, *rows], seed=seed, again=True)
         known = stages.redteam.learn(ctx, f"arms/{name}/attacker.json", trained)
         results = stages.redteam.attack(ctx, f"arms/{name}/test", trained, known, held_out, round=ctx.job.rounds)
         figures = measure.everything(ctx, trained, known, results, [])

@@ -11,7 +11,6 @@ from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
 from .store import check_identity
-from .targets.base import BaseTarget
 
 
 def inputs(job: Job) -> Policy:
@@ -138,8 +137,12 @@ def _steers(where: str, given: Any, rules: Policy) -> None:
 
 
 def _target(job: Job, rules: Policy) -> None:
-    target: BaseTarget = registry.make(job.medium.kind("target"), job.target.kind, **job.target.settings)
+    target, again = (
+        registry.make(job.medium.kind("target"), job.target.kind, **job.target.settings | more)
+        for more in ({}, job.retrain.settings)
+    )
     target.check(rules.labels)
+    again.check(rules.labels)
     if target.trainable or job.retrain.by == "none":
         return
     if job.retrain.command and not target.references:

@@ -82,9 +82,11 @@ class Context:
         steps = self.job.attack.operators if chosen else registry.find(kind, strategy).makes
         return sorted({registry.family(step) for step in steps})
 
-    def target(self) -> Any:
-        """The job's target, not fitted yet; one that judges by a policy is given the job's."""
-        made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **self.job.target.settings)
+    def target(self, *, again: bool = False) -> Any:
+        """The job's target, not fitted yet, or `again` what it is retrained as; one that judges by a policy is given the
+        job's."""
+        settings = self.job.target.settings | (self.job.retrain.settings if again else {})
+        made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **settings)
         return made.under(self.policy) if hasattr(made, "under") else made
 
     def remembered(self, model: TextModel) -> Remembered:

@@ -113,6 +113,7 @@ class RetrainSettings(_Strict):
     by: Literal["job", "command", "none"] = "job"
     command: str | None = None  # run with {data} (a dataset folder) and {out} (where to leave what the target kind loads)
     max_f1_loss: Rate = 0.01  # the gate's tolerance on held-out clean data
+    settings: dict[str, Any] = {}  # of the target, in which a retrained one differs from the first
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -125,6 +126,8 @@ class RetrainSettings(_Strict):
     def _whole(self) -> RetrainSettings:
         if (self.by == "command") != bool(self.command):
             raise ValueError("`command` is needed with `by: command`, and only there")
+        if self.settings and self.by != "job":
+            raise ValueError("`settings` are those of a classifier that the job retrains: leave `by` at `job`")
         return self
 
 

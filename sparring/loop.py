@@ -132,7 +132,7 @@ def spar(ctx: Context, stages: Stages, state: State, number: int, *, last: bool)
 
 def fight(ctx: Context, stages: Stages, state: State, seeds: Sequence[Record], known: Any, number: int) -> list[AttackResult]:
     """Attacks training seeds, in their order. A classifier knows the rows it was trained on, so what gets past it there is
-    little; with `attack.folds` each seed is attacked on one that was trained without its group, by the same recipe."""
+    little; with `attack.folds` each seed is attacked on one that was trained without its group, as the next will be."""
     folder, folds, wins = f"round-{number:02d}", ctx.job.attack.folds, ctx.job.attack.wins
     if folds == 1:
         return stages.redteam.attack(ctx, f"{folder}/outcomes/train", state.champion, known, seeds, round=number, wins=wins)
@@ -141,7 +141,8 @@ def fight(ctx: Context, stages: Stages, state: State, seeds: Sequence[Record], k
     for fold in range(folds):
         out = [s for s in seeds if _fold(s, folds) == fold]
         place = f"{folder}/folds/{fold}"
-        trained = retrain.fit(ctx, f"{place}/target", [r for r in rows if _fold(r, folds) != fold], seed=ctx.job.seed)
+        others = [r for r in rows if _fold(r, folds) != fold]
+        trained = retrain.fit(ctx, f"{place}/target", others, seed=ctx.job.seed, again=True)
         known = stages.redteam.learn(ctx, f"{place}/attacker.json", trained)
         results = stages.redteam.attack(
             ctx, f"{folder}/outcomes/train-{fold}", trained, known, out, round=number, wins=wins
@@ -158,7 +159,7 @@ def challenge(ctx: Context, stages: Stages, state: State, number: int) -> None:
     """Retrains on everything won so far; the challenger takes over if the gate says so, by validation rows alone."""
     folder = f"round-{number:02d}"
     seeds = ctx.corpus.by("validation", violating=True)[: ctx.job.attack.test_seeds]
-    challenger = retrain.fit(ctx, f"{folder}/target", [*ctx.corpus.by("train"), *state.added], seed=ctx.job.seed)
+    challenger = retrain.fit(ctx, f"{folder}/target", [*ctx.corpus.by("train"), *state.added], seed=ctx.job.seed, again=True)
     fresh = stages.redteam.learn(ctx, f"{folder}/gate/challenger.json", challenger)
     sides = []
     for name, side, known in (("champion", state.champion, state.attackers[-1]), ("challenger", challenger, fresh)):

@@ -37,10 +37,13 @@ class Gate:
     reason: str
 
 
-def fit(ctx: Context, path: str, rows: Sequence[Record], *, seed: int, other: BaseTarget | None = None) -> Trained:
-    """Trains the job's target on `rows`, or takes one that is used as it is; the threshold is set on real validation rows
-    at `max_fpr`, where the job does not leave the target its own. With `other` that target, which no command trains."""
-    prototype: BaseTarget = other or ctx.target()
+def fit(
+    ctx: Context, path: str, rows: Sequence[Record], *, seed: int, again: bool = False, other: BaseTarget | None = None
+) -> Trained:
+    """Trains the job's target on `rows`, `again` by the settings of `retrain`, or takes one that is used as it is; the
+    threshold is set on real validation rows at `max_fpr`, where the job does not leave the target its own. With `other` that
+    target, which no command trains."""
+    prototype: BaseTarget = other or ctx.target(again=again)
     command = None if other else ctx.job.retrain.command
     validation = ctx.corpus.by("validation")
     key = {

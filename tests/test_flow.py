@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from sparring import record, retrain, text
+from sparring import check, jobs, record, retrain, text
 from sparring.errors import JobError
 from sparring.protocols import violation_scores
 from sparring.targets.dummy import DummyTarget
@@ -65,6 +65,40 @@ def test_the_arms_have_as_many_rows_as_the_target_that_passed_and_not_those_of_r
     assert arms["without_mining"]["rows"] <= arms["ours"]["rows"]
 
 
+def test_what_is_retrained_may_be_of_other_settings_than_the_first(tiny_job, spar):
+    target = {"kind": "sklearn", "features": "embedding", "embedder": "dummy"}
+    changes = {"target": target, "retrain__settings": {"head": "kernel", "components": 50}, "attack__folds": 2}
+    folder = spar(tiny_job(**changes))
+    heads = {
+        str(path.parent.relative_to(folder)): json.loads(path.read_text(encoding="utf-8"))["settings"]["head"]
+        for path in folder.rglob("target.json")
+    }
+    assert heads.pop("target") == "linear"
+    assert set(heads) >= {
+        "round-00/target",
+        "round-00/folds/0/target",
+        "round-00/folds/1/target",
+        "arms/same_data_new_seed/target",
+    }
+    assert set(heads.values()) == {"kernel"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"retrain": {"settings": {"head": "kernel"}}, "target": {"kind": "sklearn"}},
+            "`head: kernel` is for `features: embedding`",
+        ),
+        ({"retrain": {"settings": {"heads": "kernel"}}, "target": {"kind": "sklearn"}}, "heads"),
+        ({"retrain": {"by": "none", "settings": {"C": 1.0}}, "target": {"kind": "sklearn"}}, "leave `by` at `job`"),
+    ],
+)
+def test_wrong_settings_of_a_retraining_are_said_before_any_work(tiny_job, changes, said):
+    with pytest.raises(JobError, match=said):
+        check.inputs(jobs.load(tiny_job(**changes)))
+
+
 def test_the_archive_stands_in_the_summary_by_round_and_without_texts(finished):
     found = json.loads((finished / "summary.json").read_text(encoding="utf-8"))
     archive, first, last = found["archive"], *found["rounds"]
@@ -114,9 +148,9 @@ def test_out_of_fold_seeds_are_attacked_on_a_classifier_that_never_saw_their_gro
 
     trained, fit = {}, retrain.fit
 
-    def spied(ctx, path, rows, *, seed):
+    def spied(ctx, path, rows, *, seed, **more):
         trained[path] = {r.group for r in rows}
-        return fit(ctx, path, rows, seed=seed)
+        return fit(ctx, path, rows, seed=seed, **more)
 
     monkeypatch.setattr(retrain, "fit", spied)
     folder = spar(tiny_job(rounds=2, attack__folds=2, attack__train_seeds=12))

@@ -221,6 +221,7 @@ def settings_of(tiny_bert, tiny_classifier, tiny_onnx, spam_pipeline, one_server
         "python": {"call": "profanity_check:predict_prob", "labels": {"score": "spam"}, "trust": True},
         "sklearn": {},
         "sklearn:embedding": {"features": "embedding", "embedder": "dummy"},
+        "sklearn:kernel": {"features": "embedding", "embedder": "dummy", "head": "kernel", "components": 40},
         "sklearn_file": {"model": str(file), "labels": {"ham": "benign", "spam": "spam"}},
         "transformers": {"model": str(tiny_bert), "max_length": 32, "epochs": 8, "learning_rate": 5e-3, "batch_size": 8},
     }  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sparring import registry
+from sparring import embed, registry
 from sparring.errors import JobError, TargetFailed
 from sparring.protocols import violation_scores
 from sparring.targets.base import BaseTarget, TrainableTarget
@@ -32,14 +32,15 @@ def rows(n: int = 96) -> tuple[list[str], list[str]]:
     return [" ".join(rng.choice(WORDS[label]) for _ in range(rng.randint(3, 9))) for label in labels], labels
 
 
-TRAINABLE = [*(name for name in registry.names("target") if registry.find("target", name).trainable), "sklearn:embedding"]
+MORE = ("sklearn:embedding", "sklearn:kernel")  # other settings of a registered target
+TRAINABLE = [*(name for name in registry.names("target") if registry.find("target", name).trainable), *MORE]
 trained_by_the_job = pytest.mark.parametrize("target", TRAINABLE, indirect=True)
 with_files = pytest.mark.parametrize(
     "target", [n for n in registry.names("target") if registry.find("target", n).references], indirect=True
 )
 
 
-@pytest.fixture(params=[*registry.names("target"), "sklearn:embedding"])
+@pytest.fixture(params=[*registry.names("target"), *MORE])
 def target(request, settings_of) -> BaseTarget:
     """A registered target; behind the colon, one with other settings."""
     return registry.make("target", request.param.partition(":")[0], **settings_of(request.param))
@@ -196,3 +197,24 @@ def test_targets_share_one_encoder_and_what_it_was_asked():
     assert embed.shared("dummy") is embed.shared("dummy")
     assert set(texts) <= set(embed.shared("dummy")._known)
     assert fitted.predict_proba(texts)[:, 2].max() == 0, "a label without a row"
+
+
+def test_a_kernel_bends_where_a_plane_cannot(monkeypatch):
+    """On a circle, violating in two quadrants that lie opposite each other."""
+
+    class Circle:
+        def encode(self, texts):
+            angles = np.array([float(text) for text in texts])
+            return np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+
+    monkeypatch.setattr(embed, "shared", lambda name: Circle())
+    texts = [str(angle) for angle in np.linspace(0.02, 6.26, 200)]
+    violating = np.array([np.sin(2 * float(text)) > 0 for text in texts])
+    labels = ["spam" if v else "benign" for v in violating]
+    right = {}
+    for head in ("linear", "kernel"):
+        target = registry.make("target", "sklearn", features="embedding", embedder="dummy", head=head, gamma=2.0)
+        fitted = target.fit(texts, labels, names=("benign", "spam"), seed=0)
+        right[head] = np.mean((fitted.predict_proba(texts)[:, 1] > 0.5) == violating)
+    assert right["kernel"] > 0.97
+    assert right["linear"] < 0.6
