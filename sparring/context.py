@@ -55,7 +55,7 @@ class Context:
     judges: Judges
     embedder: Embedder  # mining's
     progress: Progress
-    ledger: Ledger  # of what language models wrote, shared by all runs of the folder `runs`
+    ledger: Ledger  # of what models wrote and drew, shared by all runs of the folder `runs`
     meter: Meter
 
     @property

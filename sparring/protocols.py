@@ -89,6 +89,9 @@ class Brief:
     strength: float = 1.0
 
 
+OUT_OF_MEMORY = "out_of_memory"  # why there is no image, where another machine may have one
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """What came of a brief: an encoded file, and as JSON all that makes it again; without an image the `reason`, such as

@@ -1,4 +1,4 @@
-"""A language model that is asked for nothing twice: what it wrote stands in the ledger, for every run and round."""
+"""A model that is asked for nothing twice: what it wrote or drew stands in the ledger, for every run and round."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from . import engines, generation, refs
 from .custody import is_prohibited
 from .generation import Asked
-from .ledger import Ledger
+from .ledger import Ledger, hash_of
 from .meter import Meter
-from .protocols import Completion, TextModel
+from .protocols import OUT_OF_MEMORY, Brief, Completion, Drawn, ImageModel, TextModel
 from .record import digest
 from .store import source_of
 
@@ -122,8 +122,37 @@ class Remembered:
         return hashlib.blake2b(self._shared + framed, digest_size=12).hexdigest()
 
 
-def what_writes(model: TextModel) -> dict[str, Any]:
-    """All that decides an answer beside the prompt and its seed."""
+class RememberedImages:
+    """A generator of images with a ledger before it. A key covers the brief, its starting image by hash, and of the generator
+    what `what_writes` says; images stand in the ledger as blobs. What did not fit into memory is tried again another time."""
+
+    def __init__(self, model: ImageModel, ledger: Ledger):
+        self.inner, self.ledger, self._what = model, ledger, digest(what_writes(model))
+
+    def draw(self, briefs: Sequence[Brief]) -> list[Drawn]:
+        """As the generator's own, with what the ledger holds not drawn again; on the disk when it returns."""
+        keys = [
+            digest(self._what, b.label, b.seed, b.prompt, hash_of(b.start) if b.start is not None else None, b.strength)
+            for b in briefs
+        ]
+        found = {key: drawn for key in keys if (drawn := self._found(key))}
+        missing = {key: brief for key, brief in zip(keys, briefs, strict=True) if key not in found}
+        for key, drawn in zip(missing, self.inner.draw([*missing.values()]) if missing else (), strict=True):
+            found[key] = drawn
+            if drawn.reason != OUT_OF_MEMORY:
+                row = {"parameters": drawn.parameters, "reason": drawn.reason}
+                self.ledger.put(key, row, blobs={} if drawn.image is None else {"image": drawn.image})
+        self.ledger.commit()
+        return [found[key] for key in keys]
+
+    def _found(self, key: str) -> Drawn | None:
+        if (row := self.ledger.get(key)) is None:
+            return None
+        return Drawn(row.get("blobs", {}).get("image"), row["parameters"], row["reason"])
+
+
+def what_writes(model: TextModel | ImageModel) -> dict[str, Any]:
+    """All that decides an answer beside the prompt, or an image beside the brief, and its seed."""
     package = getattr(model, "package", None)  # of the engine
     return {
         **model.describe(), "engine": type(model).__name__, "engine_version": refs.installed(package) if package else None,

@@ -196,6 +196,23 @@ def test_what_a_safety_checker_blacks_out_is_counted_and_no_sample(image_job, sp
     assert ids & {row["id"] for row in raw if not row["reason"]}
 
 
+def test_another_run_of_the_folder_draws_nothing_that_is_there(image_job, spar, monkeypatch):
+    from synth.images.dummy import Dummy
+
+    render, drawn = Dummy.render, []
+
+    def counted(self, briefs, wrap):
+        drawn.extend(brief.seed for brief in briefs)
+        return render(self, briefs, wrap)
+
+    monkeypatch.setattr(Dummy, "render", counted)
+    settings = {"synth": {"model": {"kind": "dummy", "size": 16}, "samples": 8}, "retrain": "none"}
+    folders = [spar(image_job(name=name, **settings)) for name in ("one", "two")]
+    assert len(drawn) == 8
+    one, two = ([row["image"] for row in pq.read_table(f / "round-00/synth/raw-00000.parquet").to_pylist()] for f in folders)
+    assert one == two
+
+
 def test_the_same_job_twice_gives_the_same_rows(image_job, spar, tmp_path):
     ids = []
     for place in ("a", "b"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sparring.errors import JobError
-from sparring.protocols import Brief, Drawn
+from sparring.protocols import OUT_OF_MEMORY, Brief, Drawn
 
 Wrap = Callable[[Sequence[Brief], Any, Any], Any]
 
@@ -54,7 +54,7 @@ class Backend(ABC):
                     if not _out_of_memory(error):
                         raise
                     if len(batch) == 1:
-                        drawn[batch[0]] = Drawn(None, self.recipe(asked[0]), "out_of_memory")
+                        drawn[batch[0]] = Drawn(None, self.recipe(asked[0]), OUT_OF_MEMORY)
                         continue
                     half = -(-len(batch) // 2)
                     _LOG.warning("%s: out of memory at a batch of %d images, going on with %d", self.name, len(batch), half)

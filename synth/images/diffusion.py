@@ -49,6 +49,7 @@ class Diffusion(Backend):
     """
 
     name: ClassVar[str] = "diffusion"
+    package: ClassVar[str] = "diffusers"  # another version may draw another image
     guidable: ClassVar[bool] = True
 
     model: str

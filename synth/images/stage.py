@@ -14,6 +14,7 @@ from sparring.custody import check_text
 from sparring.policy import Category
 from sparring.protocols import Brief
 from sparring.record import Generator, Record, digest, synthetic
+from sparring.remembered import RememberedImages
 from sparring.store import source_of
 
 from ..yields import Yield, shares
@@ -53,7 +54,7 @@ def _draw(ctx: Context, category: Category, *, n: int, round: int, number: int) 
     prompt = "" if getattr(model, "sets_text", False) else category.definition
     check_text(prompt)
     seeds = [int(digest(ctx.job.seed, round, number, i)[:7], 16) for i in range(n)]
-    drawn = model.draw([Brief(category.name, seed, prompt=prompt) for seed in seeds])
+    drawn = RememberedImages(model, ctx.ledger).draw([Brief(category.name, seed, prompt=prompt) for seed in seeds])
     said = model.describe()
     rows, reasons = [], []
     for seed, one in zip(seeds, drawn, strict=True):

@@ -104,6 +104,7 @@ class Tiny(Backend):
     """
 
     name: ClassVar[str] = "tiny"
+    package: ClassVar[str] = "diffusers"
     guidable: ClassVar[bool] = True
     trainable: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""Nothing is asked of a language model twice, and whatever could change its answer is asked anew."""
+"""Nothing is asked of a model twice, and whatever could change its answer is asked anew."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from sparring.generation import Asked, Told
 from sparring.ledger import Ledger
-from sparring.protocols import Completion
-from sparring.remembered import Remembered
+from sparring.protocols import OUT_OF_MEMORY, Brief, Completion, Drawn
+from sparring.remembered import Remembered, RememberedImages
 from synth.backends.base import Backend
+from synth.images import base as images
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -172,3 +173,74 @@ def test_what_is_spent_is_told_once_and_only_for_what_was_asked(tmp_path):
     assert (killed.promised, killed.charged) == (10, 0)
     assert (again.promised, again.charged) == (0, 10)
     assert (other.promised, other.charged) == (0, 0)
+
+
+@dataclasses.dataclass(kw_only=True)
+class Drawing(images.Backend):
+    """Draws the number of the call, so that an old image shows."""
+
+    name = "drawing"
+    package = "numpy"
+
+    size: int = 8
+    room: int = 99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.drawn: list[int] = []
+
+    def settings(self) -> dict[str, Any]:
+        return {"size": self.size}
+
+    def render(self, briefs, wrap):
+        self.drawn += [brief.seed for brief in briefs]
+        return [
+            Drawn(f"{brief.seed}: {len(self.drawn)}".encode(), self.recipe(brief)) if brief.seed < self.room
+            else Drawn(None, self.recipe(brief), OUT_OF_MEMORY if brief.seed == self.room else "safety_checker")
+            for brief in briefs
+        ]  # fmt: skip
+
+
+BRIEFS = [Brief("spam", seed, prompt="a stamp") for seed in range(6)]
+
+
+def test_an_image_is_drawn_once_for_all_runs_of_a_folder(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        first = RememberedImages(Drawing(), ledger).draw([*BRIEFS[:4], BRIEFS[0]])
+    assert first[0] == first[4]
+    model = Drawing()
+    with Ledger(tmp_path) as ledger:
+        again = RememberedImages(model, ledger).draw(BRIEFS)
+    assert again[:4] == first[:4]
+    assert model.drawn == [4, 5]
+    assert [d.image.partition(b":")[0] for d in again] == [str(i).encode() for i in range(6)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 7}, {"label": "benign"}, {"prompt": "another"}, {"start": b"x"}, {"start": b"y", "strength": 0.5}],
+    ids=lambda change: "-".join(change),
+)
+def test_whatever_a_brief_says_is_part_of_the_key(tmp_path, change):
+    model = Drawing()
+    with Ledger(tmp_path) as ledger:
+        RememberedImages(model, ledger).draw([BRIEFS[0], Brief("spam", 0, "a stamp", b"x", 0.5)])
+        RememberedImages(model, ledger).draw([dataclasses.replace(BRIEFS[0], **change)])
+    assert len(model.drawn) == 3
+
+
+def test_what_was_blacked_out_stays_so_and_what_found_no_memory_is_tried_again(tmp_path):
+    model = Drawing(room=2)
+    with Ledger(tmp_path) as ledger:
+        first = RememberedImages(model, ledger).draw(BRIEFS[:4])
+        assert [d.reason for d in first] == ["", "", OUT_OF_MEMORY, "safety_checker"]
+        assert [d.reason for d in RememberedImages(model, ledger).draw(BRIEFS[:4])] == [d.reason for d in first]
+    assert model.drawn == [0, 1, 2, 3, 2]
+
+
+def test_a_generator_of_other_settings_draws_anew(tmp_path):
+    other = Drawing(size=9)
+    with Ledger(tmp_path) as ledger:
+        for model in (Drawing(), other):
+            RememberedImages(model, ledger).draw(BRIEFS)
+    assert other.drawn == [0, 1, 2, 3, 4, 5]
