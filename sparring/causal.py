@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pathlib
 import re
@@ -10,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence, Sized
 from functools import cached_property
 from typing import Any, ClassVar
 
-from . import gguf, refs
+from . import gguf, orphans, refs
 from .embed import native_bfloat16
 from .errors import MissingExtra
 from .quiet import quiet
@@ -183,7 +184,11 @@ class VllmModel(LocalModel):
     def _engine(self) -> Any:
         from vllm import LLM
 
-        return LLM(**self.engine_settings | {"dtype": self._dtype})
+        others = {child.pid for child in multiprocessing.active_children()}
+        engine = LLM(**self.engine_settings | {"dtype": self._dtype})
+        # It computes in a process of its own, which would outlive this one's SIGKILL and keep its memory.
+        orphans.end_with_this_process({child.pid for child in multiprocessing.active_children() if child.pid} - others)
+        return engine
 
 
 def by_length(rows: Sequence[Sized], size: int) -> Iterator[list[int]]:

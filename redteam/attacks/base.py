@@ -33,7 +33,8 @@ class Board:
     ceiling: float = WIDEST
     batches: int = 0
     promise: dict[State, float] = field(default_factory=dict)  # what a guide saw of states that were not shown yet
-    poor: int = 0  # batches in a row of which a guide promised nothing
+    most: float = 0.0  # log-odds that it promised of the last batch
+    poor: int = 0  # batches in a row of which it promised too little
 
     def new(self, states: list[State], most: int) -> list[State]:
         """The first `most` of those that were not tried, each once."""

@@ -115,26 +115,29 @@ class Canvas:
         """For each of `needs`, which ascend: changes by gain for cost until they gain it, cost `limit` or fill the room."""
         able = np.flatnonzero(gain > 0)
         order = able[np.argsort(-gain[able] / self.cost[able], kind="stable")]
-        return self._packed(order.tolist(), gain.tolist(), needs, limit)
+        return self._packed(order, gain[order].tolist(), needs, limit)
 
     def fitted(self, wanted: Sequence[int]) -> State:
         """Those of `wanted`, in order of preference, that fit together: a place each, the room, the cost allowed."""
-        return self._packed(wanted, [0.0] * len(self.changes), (math.inf,), self.limit)[0]
+        return self._packed(np.array(wanted, np.int64), [0.0] * len(wanted), (math.inf,), self.limit)[0]
 
-    def _packed(self, wanted: Sequence[int], gain: Sequence[float], needs: Sequence[float], most: float) -> list[State]:
+    def _packed(self, wanted: np.ndarray, gains: Sequence[float], needs: Sequence[float], most: float) -> list[State]:
+        """`gains` are those of `wanted`, (n,) numbers of changes."""
         chosen: list[int] = []
         taken: set[tuple[str, int]] = set()
         out: list[State] = []
         got, spent, room = 0.0, 0.0, self.room
-        costs, changes = self.cost.tolist(), self.changes
-        for k in wanted:
-            change, cost = changes[k], costs[k]
-            if spent + cost > most or change.length > room or change.place in taken:
+        changes = self.changes
+        for k, gain, cost in zip(wanted.tolist(), gains, self.cost[wanted].tolist(), strict=True):
+            if spent + cost > most:
+                continue
+            change = changes[k]
+            if change.length > room or change.place in taken:
                 continue
             chosen.append(k)
             taken.add(change.place)
             spent, room = spent + cost, room - change.length
-            got += gain[k]
+            got += gain
             while len(out) < len(needs) and got >= needs[len(out)]:
                 out.append(tuple(sorted(chosen)))
             if len(out) == len(needs):

@@ -9,8 +9,9 @@ from .canvas import ALLOWED, State
 
 GUIDED = 6  # times that the guide is asked before the target is, where the semantic surrogate is trusted
 PATIENT = 5  # batches in which it promised nothing, one after the other, and after which the search is over
-HOPE = 0.85  # of the log-odds needed, which the second such batch must promise, and every later one
 TRUSTED = 0.5  # trust from which the guide is asked first
+SURE = 0.9  # trust from which the target is asked only about what should do by the guide's say
+HOPE = 0.85  # of the log-odds needed: what the second batch without promise must come to there, and every later one
 UNGUIDED = 9  # batches before the guide is asked where it is not: a text costs it more than a small target
 SPARE = 0.005  # similarity that a guided sample keeps in hand
 
@@ -20,8 +21,9 @@ class Greedy(CanvasAttack):
 
     Each batch is packed by gains drawn from what is believed of them. With a guide, batches are drawn wider, and the target
     is asked about those alone that stay near the seed and promise most. Where the semantic surrogate is trusted that begins
-    with the first batch, few are shown at a time, after the first batch none that promises too little, and the search ends when
-    the guide finds nothing more, sooner where it is far from that; where not, the guide is left to the seeds that are hard.
+    with the first batch, few are shown at a time, and the search ends when the guide finds nothing more; where the surrogate is
+    all but certain, nothing is shown that promises too little, and the search ends sooner where that is far off. Where it is
+    not trusted, the guide is left to the seeds that are hard.
     """
 
     @property
@@ -34,7 +36,7 @@ class Greedy(CanvasAttack):
         if self.trust < TRUSTED:
             return super().open(board)
         board.canvas.widen()
-        return self.guided(board)
+        return self.promising(board)
 
     def step(self, board: Board) -> list[State]:
         if self.trust >= TRUSTED:
@@ -42,11 +44,14 @@ class Greedy(CanvasAttack):
         return self.guided(board) if self.guide and board.batches >= UNGUIDED else self.plan(board, self.width, noise=1.0)
 
     def promising(self, board: Board) -> list[State]:
-        """The first batch that would suffice if the guide is right; none where it sees none for a while."""
+        """The next batch, or where the guide is all but certain the next that would do by its say; none where for a while it
+        saw none."""
         while board.poor < PATIENT:
             states = self.guided(board)
-            if not board.poor:
+            if not board.poor or self.trust < SURE:
                 return states
+            if board.poor > 1 and board.most < HOPE * board.canvas.needed:
+                break
             board.tried.update(states)
             board.allow(GROW)
         return []
@@ -78,10 +83,8 @@ class Greedy(CanvasAttack):
                 if cost <= self.box.near - SPARE:
                     promise[state] = trust * gain + (1 - trust) * canvas.gained(state)
                 nearest = min(nearest, (cost, [state]))
-        most = max(promise.values(), default=0.0)
-        board.poor = 0 if most >= canvas.needed else board.poor + 1
-        if board.poor > 1 and most < HOPE * canvas.needed:
-            board.poor = PATIENT
+        board.most = max(promise.values(), default=0.0)
+        board.poor = 0 if board.most >= canvas.needed else board.poor + 1
         best = sorted(promise, key=lambda s: -promise[s])[:shown] or nearest[1]
         board.tried.difference_update(best)  # shown to the guide, not to the target yet
         board.promise = {s: promise[s] for s in sorted(promise, key=lambda s: -promise[s])[: 2 * self.width] if s not in best}

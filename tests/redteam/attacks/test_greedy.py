@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from redteam.attacks.base import LADDER
 from redteam.attacks.canvas import Canvas, Toolbox
-from redteam.attacks.greedy import GUIDED, UNGUIDED, Greedy
+from redteam.attacks.greedy import GUIDED, PATIENT, UNGUIDED, Greedy
 from redteam.engine import Seed, attack
 from redteam.knowledge import Knowledge, Phrase
 from redteam.surrogate import Ngrams, Semantic
@@ -88,7 +88,7 @@ def test_a_search_ends_when_a_trusted_guide_finds_nothing_more():
     guide, stubborn = Counted(), Linear(bias=50.0)
     found = attack(greedy(1.0, guide, stubborn), stubborn, SEEDS, Judge(), budget=200)
     assert [o.status for o in found] == ["survived"] * len(SEEDS)
-    assert {o.queries for o in found} == {3}, "the clean check, the guide's best, and what a normaliser undoes"
+    assert {o.queries for o in found} == {2}, "the clean check, and what a normaliser undoes"
     assert guide.calls <= 2 * GUIDED * len(SEEDS), "far from enough, it is asked for a second batch and no more"
 
 
@@ -102,7 +102,13 @@ def test_a_trusted_guide_looks_on_while_it_is_near_and_the_target_is_spared():
     won = [o.queries for o in found.values() if o.status == "success"]
     assert won
     assert max(won) <= 5
-    assert {o.queries for o in found.values() if o.status == "survived"} <= {3}
+    assert {o.queries for o in found.values() if o.status == "survived"} <= {2}
+
+
+def test_a_guide_that_is_trusted_and_not_certain_does_not_keep_the_target_from_being_asked():
+    stubborn = Linear(bias=50.0)
+    found = attack(greedy(0.6, DummyEmbedder(), stubborn), stubborn, SEEDS, Judge(), budget=200)
+    assert all(o.status == "survived" and 2 + PATIENT <= o.queries < 20 for o in found)
 
 
 def test_what_a_refused_hit_lost_is_asked_of_the_guide():
