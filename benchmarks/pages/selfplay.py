@@ -11,7 +11,8 @@ HEAD = """## Self-play: five rounds against two classifiers
 The data and splits of the attack figures. `strong` and `minilm` are trained, attacked and retrained for five rounds by the loop
 that `sparring run` runs (`benchmarks/selfplay.py` holds the job): training seeds out of fold, successes kept when payload,
 length and meaning are, six benign look-alikes for each. A gate on validation rows decides which classifier goes on. Up to three
-successes are sought on a seed, and mining chooses three for every four seeds; a setting of an older commit had one.
+successes are sought on a seed, and mining chooses three for every four seeds. `minilm` begins with a linear head on frozen
+embeddings and is retrained with a kernel head, its control arms too: `same_data_new_seed` is what that alone is worth.
 
 `valid_asr_drop`, `left_out_drop`: the attack of the section above, at its cap and by its definitions, on the first classifier
 and on the newest that passed a gate. For `left_out_drop` the loop ran once more for each family of operators without any of it,
