@@ -24,6 +24,7 @@ from benchmarks.shared import Row
 SETTINGS = {"text": 200_000, "images": 10_000}  # rows written; images are photographs' size, stamps where memory is measured
 MEMORY = (10_000, 1_000_000)  # rows
 PAIRS = 7
+PEAKS = 3  # processes whose peak memory is looked at, of each size
 QUICK = 25  # times fewer
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ARROW_NUM_THREADS"), "1") | {
     "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -65,10 +66,7 @@ def measured(setting: str, n: int, sizes: list[int], *, pairs: int) -> tuple[lis
             for i, order in enumerate([("ours", "bare")] * pairs)
         ]
         memory = {
-            m: sorted(
-                (child(what="memory", setting=setting, n=m, folder=f"{folder}/memory-{m}") for _ in range(min(pairs, 3))),
-                key=lambda run: float(run["peak_gb"]),
-            )
+            m: [child(what="memory", setting=setting, n=m, folder=f"{folder}/memory-{m}") for _ in range(min(pairs, PEAKS))]
             for m in sizes
         }
     speeds = {who: statistics.median(run[who]["rows"] / run[who]["cpu_seconds"] for run in runs) for who in ("ours", "bare")}

@@ -11,6 +11,7 @@ from .errors import JobError, PolicyError
 from .jobs import Job, Part
 from .policy import Policy
 from .store import check_identity
+from .targets.base import BaseTarget
 
 
 def inputs(job: Job) -> Policy:
@@ -137,12 +138,11 @@ def _steers(where: str, given: Any, rules: Policy) -> None:
 
 
 def _target(job: Job, rules: Policy) -> None:
-    target, again = (
-        registry.make(job.medium.kind("target"), job.target.kind, **job.target.settings | more)
-        for more in ({}, job.retrain.settings)
-    )
+    kind = job.medium.kind("target")
+    target: BaseTarget = registry.make(kind, job.target.kind, **job.target.settings)
     target.check(rules.labels)
-    again.check(rules.labels)
+    if job.retrain.settings:
+        registry.make(kind, job.retrained.kind, **job.retrained.settings).check(rules.labels)
     if target.trainable or job.retrain.by == "none":
         return
     if job.retrain.command and not target.references:

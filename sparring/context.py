@@ -85,8 +85,8 @@ class Context:
     def target(self, *, again: bool = False) -> Any:
         """The job's target, not fitted yet, or `again` what it is retrained as; one that judges by a policy is given the
         job's."""
-        settings = self.job.target.settings | (self.job.retrain.settings if again else {})
-        made = registry.make(self.job.medium.kind("target"), self.job.target.kind, **settings)
+        part = self.job.retrained if again else self.job.target
+        made = registry.make(self.job.medium.kind("target"), part.kind, **part.settings)
         return made.under(self.policy) if hasattr(made, "under") else made
 
     def remembered(self, model: TextModel) -> Remembered:

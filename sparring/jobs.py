@@ -256,6 +256,11 @@ class Job(_Strict):
         return Place(self.runs) if "://" in self.runs else None
 
     @property
+    def retrained(self) -> Part:
+        """The target as it is trained again."""
+        return Part(kind=self.target.kind, **self.target.settings | self.retrain.settings)
+
+    @property
     def retrainings(self) -> int:
         return 0 if self.retrain.by == "none" else self.rounds
 

@@ -93,7 +93,7 @@ def test_a_search_ends_when_a_trusted_guide_finds_nothing_more():
 
 
 def test_a_trusted_guide_looks_on_while_it_is_near_and_the_target_is_spared():
-    """The first seed that no single turn of the guide suffices for, but a later one does, costs no query in between."""
+    """However far from the threshold a seed lies, nothing is asked that falls short by the guide's say."""
     found = {}
     for bias in np.arange(0.0, 12.0, 0.5):
         target = Linear(bias=float(bias))
